@@ -1,0 +1,1 @@
+export { type Bus, type BusMessage, type BusStream, WrongLastSequenceError } from './bus.ts'

@@ -1,0 +1,1 @@
+export { type Category, type Details, Rejection, rejections } from './rejection.ts'

@@ -1,0 +1,5 @@
+export type { EncodedEvent, EventCodec } from './codec.ts'
+export type { Decider, Decision, DomainEvent } from './decider.ts'
+export { type Actor, type EventStore, VersionConflictError } from './event-store.ts'
+export type { Projection } from './projection.ts'
+export type { Recorded } from './recorded.ts'

@@ -1,0 +1,1 @@
+export type { TlsIdentity, TlsMaterial } from './tls-identity.ts'

@@ -1,0 +1,50 @@
+import type { Bus } from '@postern/bus'
+import type { DomainEvent, EventCodec, EventStore, Projection } from '@postern/eventing'
+import type { TlsIdentity } from '@postern/pki'
+import type { RpcClients, RpcRegistration } from '@postern/rpc'
+import type { Log, Metrics } from '@postern/telemetry'
+import type { Kysely, Migration } from 'kysely'
+import type { z } from 'zod'
+
+/** One of Postern's services: what it needs, and how it is put together. */
+export type ServiceDefinition<Config, Database, Event extends DomainEvent> = {
+  /** Its SPIFFE path segment, PostgreSQL schema and role, log and settings prefix: "tunnel-broker". */
+  readonly name: string
+  /** Its own settings, beside those that every service has (see settings.ts). */
+  readonly settings: z.ZodType<Config>
+  /** Present if it owns an event log. */
+  readonly log?: {
+    readonly codec: EventCodec<Event>
+    readonly projections: readonly Projection<Database, Event>[]
+    /** Tables beyond the event store's own, forward only, by file name. */
+    readonly migrations: Readonly<Record<string, Migration>>
+  }
+  compose(runtime: Runtime<Config, Database, Event>): Promise<Composed>
+}
+
+/** What a service is given. Everything impure comes from here. */
+export type Runtime<Config, Database, Event extends DomainEvent> = {
+  readonly config: Config
+  readonly trustDomain: string
+  /** Only with a log. */
+  readonly db: Kysely<Database>
+  /** Only with a log. */
+  readonly store: EventStore<Database, Event>
+  readonly bus: Bus
+  readonly identity: TlsIdentity
+  /** A client of another service's RPCs: `clients.of(GrantServiceDefinition, 'policy')`. */
+  readonly clients: RpcClients
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly now: () => Date
+}
+
+/** What a service does once it is put together. Started in order, stopped in reverse. */
+export type Composed = {
+  readonly rpc: readonly RpcRegistration[]
+  /** After the RPC server listens. Must not wait for the bus or for another service. */
+  start?(): Promise<void>
+  /** Whether the service can do its work now; the reason if not. Readiness, not liveness. */
+  ready?(): Promise<string | undefined>
+  stop?(): Promise<void>
+}

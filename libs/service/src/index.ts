@@ -1,0 +1,1 @@
+export type { Composed, Runtime, ServiceDefinition } from './definition.ts'
