@@ -1,2 +1,11 @@
-export type { Log } from './log.ts'
-export type { Metrics } from './metrics.ts'
+export { createLog, LOG_LEVELS, type Log, type LogLevel } from './log.ts'
+export { createMetrics, type Metrics } from './metrics.ts'
+export {
+  currentTrace,
+  currentTraceparent,
+  type SpanOptions,
+  startSpan,
+  withSpan,
+} from './span.ts'
+export { startTelemetry } from './start-telemetry.ts'
+export { parseTraceparent, type TraceContext, toTraceparent } from './trace-context.ts'

@@ -1,0 +1,3 @@
+export function environment(): Readonly<Record<string, string | undefined>> {
+  return process.env
+}

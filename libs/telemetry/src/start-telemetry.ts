@@ -1,0 +1,22 @@
+/**
+ * Starts OpenTelemetry when, and only when, the installation's owner configured where to send it
+ * (`OTEL_EXPORTER_OTLP_ENDPOINT` and its variants); everything else is the SDK's own environment.
+ * Answers a function that flushes and stops, or `undefined` when nothing was configured. The SDK is
+ * loaded only then: it costs memory that a service without telemetry must not pay.
+ */
+export async function startTelemetry(
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<(() => Promise<void>) | undefined> {
+  if (!isConfigured(env)) return undefined
+  const { NodeSDK } = await import('@opentelemetry/sdk-node')
+  const sdk = new NodeSDK({ instrumentations: [] })
+  sdk.start()
+  return () => sdk.shutdown()
+}
+
+function isConfigured(env: Readonly<Record<string, string | undefined>>): boolean {
+  const { OTEL_SDK_DISABLED: disabled } = env
+  if (disabled === 'true') return false
+  const names = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']
+  return names.some((name) => (env[name] ?? '') !== '')
+}
