@@ -6,7 +6,8 @@ import { checkNamespaceGlob, checkSelector, type LabelSelector } from './selecto
 
 /** Subjects may use a role on clusters, in namespaces, for a time, until it is revoked. */
 export type Grant =
-  | { status: 'absent' | 'revoked' }
+  | { status: 'absent' }
+  | { status: 'revoked' }
   | { status: 'active'; grantId: string; name: string; terms: GrantTerms }
 
 export type GrantTerms = {

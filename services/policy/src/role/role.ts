@@ -6,7 +6,8 @@ import { checkRules, type PolicyRule } from './rbac-rules.ts'
 
 /** A named set of Kubernetes RBAC rules, the same on every cluster. */
 export type Role =
-  | { status: 'absent' | 'deleted' }
+  | { status: 'absent' }
+  | { status: 'deleted' }
   | { status: 'active'; roleId: string; name: string; description: string; rules: PolicyRule[] }
 
 export type RoleCommand =
