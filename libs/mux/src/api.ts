@@ -55,9 +55,7 @@ export type StreamReceiver = {
 }
 
 export type MuxLimits = {
-  /** What may be under way on a stream, each way. */
-  readonly windowBytes: number
-  /** What may wait unread on all streams together; beyond it the largest is reset. */
+  /** What may wait unread on all streams together; beyond it the largest is reset. A stream has at most 256 KiB. */
   readonly unreadBytesMax: number
   readonly streamsMax: number
   readonly pingIntervalMs: number
