@@ -1,0 +1,94 @@
+import type { Log } from '@postern/telemetry'
+import type { Spool } from './spool.ts'
+import type { SpooledRecord } from './spool-frame.ts'
+
+/** Where records are stored for good. Answers up to which number it has everything. */
+export type Ingest = {
+  append(batch: {
+    spoolId: string
+    first: bigint
+    records: readonly Uint8Array[]
+  }): Promise<{ stored: bigint }>
+}
+
+const BATCH = { records: 256, bytes: 1024 * 1024 }
+const RETRY_FIRST_MS = 100
+const RETRY_MAX_MS = 5_000
+
+/** Delivers what the spool holds, in order, and lets it forget only what is stored for good. */
+export function startShipping(settings: {
+  spool: Spool
+  ingest: Ingest
+  log: Log
+  wait: (ms: number, signal: AbortSignal) => Promise<void>
+  random: () => number
+}): { stop(deadlineMs: number): Promise<void>; readonly failing: boolean } {
+  const { spool, ingest, log, wait, random } = settings
+  const stopping = new AbortController()
+  let failing = false
+
+  async function ship(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- batch after batch
+      const batch = await spool.read(BATCH, signal)
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      await deliver(batch, signal)
+    }
+  }
+
+  async function deliver(batch: readonly SpooledRecord[], signal: AbortSignal): Promise<void> {
+    let rest = batch
+    for (let attempt = 0; rest.length > 0; attempt += 1) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- again until it is stored
+        const stored = await send(rest)
+        // oxlint-disable-next-line no-await-in-loop -- as above
+        await spool.release(stored)
+        if (failing) log.info({ stored }, 'audit records are delivered again')
+        failing = false
+        const before = rest.length
+        rest = rest.filter(({ number }) => number > stored)
+        if (rest.length < before) attempt = 0
+      } catch (error) {
+        if (!failing) log.warn({ error }, 'audit records cannot be delivered; they stay here')
+        failing = true
+      }
+      if (rest.length === 0) return
+      const backoff = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt, 10))
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      await wait(backoff * (0.5 + random() / 2), signal)
+      signal.throwIfAborted()
+    }
+  }
+
+  async function send(records: readonly SpooledRecord[]): Promise<bigint> {
+    const first = records[0]?.number ?? 0n
+    const { stored } = await ingest.append({
+      spoolId: spool.id,
+      first,
+      records: records.map(({ bytes }) => bytes),
+    })
+    return stored
+  }
+
+  const running = ship(stopping.signal).catch((error: unknown) => {
+    if (!stopping.signal.aborted) log.error({ error }, 'audit records are delivered no more')
+  })
+
+  return {
+    get failing() {
+      return failing
+    },
+    async stop(deadlineMs) {
+      const patience = new AbortController()
+      const timer = setTimeout(() => patience.abort(), deadlineMs)
+      while (spool.size.unshipped > 0 && !failing && !patience.signal.aborted) {
+        // oxlint-disable-next-line no-await-in-loop -- a last chance to deliver
+        await wait(20, patience.signal).catch(() => {})
+      }
+      clearTimeout(timer)
+      stopping.abort()
+      await running
+    },
+  }
+}

@@ -1,0 +1,246 @@
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import { decodeRecord, encodeRecord, RECORD_BYTES_MAX, type SpooledRecord } from './spool-frame.ts'
+import { createSegment, recoverSpool, type Segment } from './spool-recovery.ts'
+
+/** Audit records on this machine's disk until the audit service has them. */
+export type Spool = {
+  readonly id: string
+  /** What a crash left behind and a start removed or could not read. */
+  readonly recovered: { readonly tornBytes: number; readonly damaged: readonly string[] }
+  /**
+   * Resolves when the record is on the disk for good.
+   * @throws SpoolFullError, SpoolBrokenError
+   */
+  append(record: Uint8Array): Promise<void>
+  /** Whether a new request that must not run unrecorded may start. */
+  hasRoom(): boolean
+  /** The next run of records after the last one read, all of them durable. Waits for one. */
+  read(limit: { records: number; bytes: number }, signal: AbortSignal): Promise<SpooledRecord[]>
+  /** Everything up to here is stored elsewhere for good: its files may go. */
+  release(through: bigint): Promise<void>
+  readonly size: { readonly bytes: number; readonly unshipped: number }
+  /** Why nothing can be recorded any more; only a restart helps. */
+  readonly broken: string | undefined
+  close(): Promise<void>
+}
+
+/** The spool holds as much as it may: the audit service has not been reached for too long. */
+export class SpoolFullError extends Error {
+  override readonly name = 'SpoolFullError'
+}
+
+/** The disk failed in a way after which nothing it says about durability can be trusted. */
+export class SpoolBrokenError extends Error {
+  override readonly name = 'SpoolBrokenError'
+}
+
+type Pending = { bytes: Uint8Array; resolve: () => void; reject: (cause: Error) => void }
+
+const GROUP_RECORDS_MAX = 512
+const QUEUED_RECORDS_MAX = 20_000
+/** Above this share only denials and outcomes are taken: what has begun must be closed. */
+const NEW_REQUESTS_SHARE = 0.9
+
+export async function openSpool(settings: {
+  dir: string
+  bytesMax: number
+  segmentBytesMax?: number
+}): Promise<Spool> {
+  const { dir, bytesMax, segmentBytesMax = 8 * 1024 * 1024 } = settings
+  const { id, segments, tornBytes, damaged } = await recoverSpool(dir)
+  let active = lastOf(segments)
+  let file = await open(active.path, 'a')
+  let queue: Pending[] = []
+  let flushing: Promise<void> | undefined
+  let broken: string | undefined
+  let closed = false
+  let wake: () => void = () => {}
+  const oldest = segments[0] ?? active
+  const cursor = { segment: oldest, offset: 0, next: oldest.first }
+  let released = oldest.first - 1n
+
+  const bytesHeld = () => segments.reduce((sum, segment) => sum + segment.bytes, 0)
+
+  async function flushAll(): Promise<void> {
+    while (queue.length > 0 && broken === undefined) {
+      const group = queue.splice(0, GROUP_RECORDS_MAX)
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- groups are written one after the other
+        await writeGroup(group)
+        for (const { resolve } of group) resolve()
+        wake()
+      } catch (cause) {
+        const error = cause instanceof Error ? cause : new Error('writing to the spool', { cause })
+        for (const { reject } of group) reject(error)
+      }
+    }
+    for (const { reject } of queue.splice(0)) reject(new SpoolBrokenError(broken))
+    flushing = undefined
+  }
+
+  async function writeGroup(group: readonly Pending[]): Promise<void> {
+    if (active.bytes >= segmentBytesMax) await roll()
+    const frames = group.map(({ bytes }, index) => encodeRecord(active.next + BigInt(index), bytes))
+    const total = frames.reduce((sum, frame) => sum + frame.length, 0)
+    if (bytesHeld() + total > bytesMax) throw full()
+    try {
+      await writeWhole(file, frames, total)
+    } catch (cause) {
+      // The numbers were not used: take the half-written group away, or nothing can follow it.
+      await file.truncate(active.bytes).catch(() => {
+        broken = 'a failed write could not be undone'
+      })
+      throw new SpoolBrokenError('writing to the spool', { cause })
+    }
+    try {
+      await file.datasync()
+    } catch (cause) {
+      // After a failed fsync the kernel may have dropped the pages: a second one proves nothing.
+      broken = 'the disk refused to make a record durable'
+      throw new SpoolBrokenError(broken, { cause })
+    }
+    active.bytes += total
+    active.next += BigInt(group.length)
+  }
+
+  async function roll(): Promise<void> {
+    const next = await createSegment(dir, active.next)
+    await file.close()
+    file = await open(next.path, 'a')
+    active = next
+    segments.push(next)
+  }
+
+  return {
+    id,
+    recovered: { tornBytes, damaged },
+
+    append(record) {
+      if (broken !== undefined) return Promise.reject(new SpoolBrokenError(broken))
+      if (closed) return Promise.reject(new SpoolBrokenError('the spool is closed'))
+      if (record.byteLength > RECORD_BYTES_MAX) {
+        return Promise.reject(new RangeError('an audit record is larger than the spool takes'))
+      }
+      if (queue.length >= QUEUED_RECORDS_MAX) return Promise.reject(full())
+      return new Promise((resolve, reject) => {
+        queue.push({ bytes: record, resolve, reject })
+        // What arrives while one group is being written makes up the next.
+        flushing ??= Promise.resolve().then(flushAll)
+      })
+    },
+
+    hasRoom: () => broken === undefined && !closed && bytesHeld() < bytesMax * NEW_REQUESTS_SHARE,
+
+    async read({ records, bytes }, signal) {
+      for (;;) {
+        signal.throwIfAborted()
+        // oxlint-disable-next-line no-await-in-loop -- waits for something to read
+        const run = await readRun(cursor, segments, { records, bytes })
+        if (run.length > 0) return run
+        // A group may have become durable since the look above.
+        if (cursor.next !== active.next) continue
+        // oxlint-disable-next-line no-await-in-loop -- as above
+        await new Promise<void>((resolve) => {
+          const stop = () => {
+            signal.removeEventListener('abort', stop)
+            resolve()
+          }
+          wake = stop
+          signal.addEventListener('abort', stop)
+        })
+      }
+    },
+
+    async release(through) {
+      if (through > released) released = through
+      for (;;) {
+        const first = segments[0]
+        // The last segment stays: it knows which number comes next.
+        if (first === undefined || first === active || first.next - 1n > released) return
+        if (first === cursor.segment) return
+        segments.shift()
+        // oxlint-disable-next-line no-await-in-loop -- oldest first, so that a crash leaves no hole
+        await rm(first.path, { force: true })
+      }
+    },
+
+    get size() {
+      const unshipped = active.next - 1n - released
+      return { bytes: bytesHeld(), unshipped: Number(unshipped < 0n ? 0n : unshipped) }
+    },
+    get broken() {
+      return broken
+    },
+
+    async close() {
+      closed = true
+      await flushing
+      queue = []
+      await file.close()
+    },
+  }
+}
+
+type Cursor = { segment: Segment; offset: number; next: bigint }
+
+/** A contiguous run from the cursor on. Only what `writeGroup` counted is read: it is durable. */
+async function readRun(
+  cursor: Cursor,
+  segments: readonly Segment[],
+  limit: { records: number; bytes: number },
+): Promise<SpooledRecord[]> {
+  for (;;) {
+    if (cursor.next < cursor.segment.next) break
+    const following = segments[segments.indexOf(cursor.segment) + 1]
+    if (following === undefined) return []
+    Object.assign(cursor, { segment: following, offset: 0, next: following.first })
+  }
+  const run: SpooledRecord[] = []
+  const window = await readWindow(cursor, limit.bytes)
+  let at = 0
+  while (run.length < limit.records && cursor.next < cursor.segment.next) {
+    const found = decodeRecord(window, at, cursor.next)
+    if (found === undefined) break
+    run.push(found.record)
+    at = found.next
+    cursor.next += 1n
+  }
+  cursor.offset += at
+  if (run.length === 0) throw new Error(`the spool's ${cursor.segment.path} cannot be read back`)
+  return run
+}
+
+async function readWindow(cursor: Cursor, bytes: number): Promise<Buffer> {
+  const length = Math.min(Math.max(bytes, 2 * RECORD_BYTES_MAX), cursor.segment.bytes - cursor.offset)
+  const window = Buffer.allocUnsafe(length)
+  const file = await open(cursor.segment.path, 'r')
+  try {
+    let filled = 0
+    while (filled < length) {
+      // oxlint-disable-next-line no-await-in-loop -- a read may be short
+      const { bytesRead } = await file.read(window, filled, length - filled, cursor.offset + filled)
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return window.subarray(0, filled)
+  } finally {
+    await file.close()
+  }
+}
+
+async function writeWhole(file: FileHandle, frames: Buffer[], total: number): Promise<void> {
+  const { bytesWritten } = await file.writev(frames)
+  if (bytesWritten === total) return
+  const rest = Buffer.concat(frames).subarray(bytesWritten)
+  await file.writeFile(rest)
+}
+
+function full(): SpoolFullError {
+  return new SpoolFullError('the audit spool is full')
+}
+
+function lastOf(segments: readonly Segment[]): Segment {
+  const last = segments.at(-1)
+  if (last === undefined) throw new Error('a recovered spool has a segment')
+  return last
+}

@@ -1,0 +1,196 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { performServerHandshake, type ServerHttp2Session } from 'node:http2'
+import { createServer, type Server } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
+import type { Front, FrontHead, RequestHandler, ServingCertificate } from './front.ts'
+import { http1FramingError, parseUpgrade, toHeaderLines } from './http1-framing.ts'
+import { http1Request, http1Upgrade, refuseConnection } from './http1-request.ts'
+import { http2Request, parseHttp2Head, refuseStream } from './http2-request.ts'
+
+const HEADER_BYTES_MAX = 1024 * 1024
+const HEADER_TIMEOUT_MS = 32_000
+const HANDSHAKE_TIMEOUT_MS = 10_000
+/** Above Go's idle pool of 90 s, so that the client closes first and no request meets a reset. */
+const KEEP_ALIVE_MS = 120_000
+const STREAMS_PER_CONNECTION = 500
+
+/** Node's own servers on one TLS port: ALPN h2, http/1.1, and none at all (exec sends none). */
+export function createNodeFront(settings: {
+  host: string
+  port: number
+  certificate: ServingCertificate
+  connectionsMax: number
+  handle: RequestHandler
+  /** Something no request could be read from. */
+  onMalformed(remoteAddress: string, problem: string): void
+}): Front {
+  const { handle, onMalformed } = settings
+  const sockets = new Set<TLSSocket>()
+  const sessions = new Set<ServerHttp2Session>()
+  let draining = false
+
+  const server = createServer({
+    ...tlsOptions(settings.certificate),
+    ALPNProtocols: ['h2', 'http/1.1'],
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    headersTimeout: HEADER_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    insecureHTTPParser: false,
+    // Checked in http1-framing.ts, with an answer that says what is wrong.
+    requireHostHeader: false,
+  })
+  Object.assign(server, { maxHeaderSize: HEADER_BYTES_MAX })
+  server.maxConnections = settings.connectionsMax
+  serveHttp2BesideHttp1(server)
+  server.on('request', onHttp1Request)
+  server.on('upgrade', onHttp1Upgrade)
+  server.on('connect', (_message: IncomingMessage, socket: Duplex) => {
+    refuseConnection(socket, 405, 'CONNECT is not served here')
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (error.code === 'ECONNRESET') {
+      socket.destroy()
+      return
+    }
+    onMalformed(addressOf(socket), error.code ?? 'malformed request')
+    const tooLarge = error.code === 'HPE_HEADER_OVERFLOW'
+    const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+    refuseConnection(socket, tooLarge ? 431 : late ? 408 : 400, 'the request is malformed')
+  })
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
+
+  function serveHttp2BesideHttp1(https: Server): void {
+    // node:https serves every TLS connection as HTTP/1.1; ALPN decides before it does.
+    const http1 = https.listeners('secureConnection')
+    https.removeAllListeners('secureConnection')
+    https.on('secureConnection', (socket: TLSSocket) => {
+      sockets.add(socket)
+      socket.on('close', () => sockets.delete(socket))
+      socket.on('error', () => socket.destroy())
+      if (socket.alpnProtocol === 'h2') serveHttp2(socket)
+      else for (const serve of http1) Reflect.apply(serve, https, [socket])
+    })
+  }
+
+  function serveHttp2(socket: TLSSocket): void {
+    const session = performServerHandshake(socket, {
+      maxSessionMemory: 64,
+      maxHeaderListPairs: 1_000,
+      settings: {
+        maxConcurrentStreams: STREAMS_PER_CONNECTION,
+        maxHeaderListSize: HEADER_BYTES_MAX,
+        initialWindowSize: 256 * 1024,
+        enablePush: false,
+      },
+    })
+    sessions.add(session)
+    session.on('close', () => sessions.delete(session))
+    session.on('error', () => session.destroy())
+    const connection = {
+      serverName: serverNameOf(socket),
+      remoteAddress: addressOf(socket),
+    }
+    session.on('stream', (stream, _headers, _flags, rawHeaders) => {
+      const parsed = parseHttp2Head(rawHeaders, connection)
+      if ('error' in parsed) {
+        onMalformed(connection.remoteAddress, parsed.error)
+        refuseStream(stream, parsed.status, parsed.error)
+      } else {
+        handle(http2Request(parsed.head, stream))
+      }
+    })
+    if (draining) session.close()
+  }
+
+  function onHttp1Request(message: IncomingMessage, response: ServerResponse): void {
+    const parsed = parseHttp1Head(message)
+    if ('error' in parsed) {
+      onMalformed(addressOf(message.socket), parsed.error)
+      refuseConnection(message.socket, 400, parsed.error)
+    } else {
+      handle(http1Request(parsed.head, message, response, () => draining))
+    }
+  }
+
+  function onHttp1Upgrade(message: IncomingMessage, socket: Duplex, early: Buffer): void {
+    const parsed = parseHttp1Head(message)
+    if ('error' in parsed) {
+      onMalformed(addressOf(socket), parsed.error)
+      refuseConnection(socket, 400, parsed.error)
+    } else if (parsed.head.upgrade === 'websocket' && early.length > 0) {
+      onMalformed(addressOf(socket), 'bytes before the upgrade')
+      refuseConnection(socket, 400, 'bytes came before the upgrade was answered')
+    } else {
+      handle(http1Upgrade(parsed.head, message, socket, early))
+    }
+  }
+
+  return {
+    listen: () =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(settings.port, settings.host, () => {
+          server.off('error', reject)
+          server.on('error', () => {})
+          const address = server.address()
+          resolve({ port: typeof address === 'object' && address !== null ? address.port : 0 })
+        })
+      }),
+
+    async close(deadlineMs) {
+      draining = true
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeIdleConnections()
+      // GOAWAY: streams that run may end, new ones go to another gateway.
+      for (const session of sessions) session.close()
+      const timer = setTimeout(() => {
+        for (const session of sessions) session.destroy()
+        for (const socket of sockets) socket.destroy()
+      }, deadlineMs)
+      await closed
+      clearTimeout(timer)
+    },
+
+    setCertificate: (certificate) => server.setSecureContext(tlsOptions(certificate)),
+
+    get connections() {
+      return sockets.size
+    },
+  }
+}
+
+function parseHttp1Head(message: IncomingMessage): { head: FrontHead } | { error: string } {
+  const headers = toHeaderLines(message.rawHeaders)
+  const target = message.url ?? ''
+  const error = http1FramingError({ httpVersion: message.httpVersion, target, headers })
+  if (error !== undefined) return { error }
+  const upgrade = parseUpgrade(headers)
+  if ('error' in upgrade) return upgrade
+  const head: FrontHead = {
+    protocol: 'http/1.1',
+    method: message.method ?? '',
+    target,
+    authority: message.headers.host ?? '',
+    serverName: serverNameOf(message.socket),
+    headers,
+    remoteAddress: addressOf(message.socket),
+    upgrade: upgrade.upgrade,
+  }
+  return { head }
+}
+
+function tlsOptions({ cert, key }: ServingCertificate) {
+  return { cert, key, minVersion: 'TLSv1.2' as const }
+}
+
+function serverNameOf(socket: Duplex): string | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined
+  return typeof socket.servername === 'string' ? socket.servername.toLowerCase() : undefined
+}
+
+function addressOf(socket: Duplex): string {
+  const address = socket instanceof TLSSocket ? socket.remoteAddress : undefined
+  return (address ?? '').replace(/^::ffff:/, '')
+}

@@ -1,0 +1,158 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { openSpool, type Spool, SpoolFullError } from '../src/audit/spool.ts'
+import { encodeRecord, type SpooledRecord } from '../src/audit/spool-frame.ts'
+
+const BATCH = { records: 256, bytes: 1024 * 1024 }
+const MIB = 1024 * 1024
+let dir = ''
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'postern-spool-'))
+})
+afterEach(async () => {
+  await rm(dir, { recursive: true, force: true })
+})
+
+test('a record that was promised to be durable is read back after a restart, in order', async () => {
+  const first = await openSpool({ dir, bytesMax: MIB, segmentBytesMax: 2_000 })
+  await Promise.all(Array.from({ length: 300 }, (_, index) => first.append(text(`r${index}`))))
+  await first.close()
+  const second = await openSpool({ dir, bytesMax: MIB, segmentBytesMax: 2_000 })
+  expect(second.id).toBe(first.id)
+  await second.append(text('after'))
+  const records = await readAll(second, 301)
+  expect(records.map(({ number }) => number)).toEqual(records.map((_, index) => BigInt(index + 1)))
+  expect(records.map(({ bytes }) => bytes.toString())).toEqual([
+    ...Array.from({ length: 300 }, (_, index) => `r${index}`),
+    'after',
+  ])
+  await second.close()
+})
+
+test('a tail torn at any byte loses only records that were not whole, and appending goes on', async () => {
+  const whole = ['one', 'the second', '', 'four']
+  const frames = whole.map((record, index) => encodeRecord(BigInt(index + 1), text(record)))
+  const content = Buffer.concat(frames)
+  const ends = frames.map((_, index) => Buffer.concat(frames.slice(0, index + 1)).length)
+  for (let cut = 0; cut <= content.length; cut += 1) {
+    await rm(dir, { recursive: true, force: true })
+    const spool = await openSpool({ dir, bytesMax: MIB })
+    await spool.close()
+    await writeFile(join(dir, segmentName(1)), content.subarray(0, cut))
+    const reopened = await openSpool({ dir, bytesMax: MIB })
+    const kept = ends.filter((end) => end <= cut).length
+    expect(reopened.recovered.tornBytes).toBe(cut - (ends[kept - 1] ?? 0))
+    await reopened.append(text('next'))
+    const records = await readAll(reopened, kept + 1)
+    expect(records.map(({ bytes }) => bytes.toString())).toEqual([...whole.slice(0, kept), 'next'])
+    expect(records.at(-1)?.number).toBe(BigInt(kept + 1))
+    await reopened.close()
+  }
+})
+
+test('a flipped bit anywhere is noticed: no altered record is ever delivered', async () => {
+  const whole = ['one', 'the second', 'four']
+  const content = Buffer.concat(whole.map((r, index) => encodeRecord(BigInt(index + 1), text(r))))
+  await (await openSpool({ dir, bytesMax: MIB })).close()
+  for (let bit = 0; bit < content.length * 8; bit += 1) {
+    const flipped = Buffer.from(content)
+    flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+    await writeFile(join(dir, segmentName(1)), flipped)
+    const spool = await openSpool({ dir, bytesMax: MIB })
+    await spool.append(text('next'))
+    const records = await readAll(spool, Number(spool.size.unshipped))
+    const delivered = records.map(({ bytes }) => bytes.toString())
+    expect(delivered.slice(0, -1)).toEqual(whole.slice(0, delivered.length - 1))
+    expect(delivered.length - 1).toBeLessThan(whole.length)
+    await spool.close()
+  }
+})
+
+test('files go only once everything in them is stored elsewhere', async () => {
+  const spool = await openSpool({ dir, bytesMax: MIB, segmentBytesMax: 200 })
+  for (let index = 0; index < 50; index += 1) await spool.append(text(`record ${index}`))
+  await readAll(spool, 50)
+  const before = (await segments()).length
+  expect(before).toBeGreaterThan(3)
+  await spool.release(0n)
+  expect(await segments()).toHaveLength(before)
+  await spool.release(49n)
+  const kept = await segments()
+  expect(kept.length).toBeGreaterThanOrEqual(1)
+  const last = await readFile(join(dir, kept.at(-1) ?? ''))
+  expect(last.includes('record 49')).toBe(true)
+  await spool.release(50n)
+  await spool.close()
+  const next = await openSpool({ dir, bytesMax: MIB })
+  await next.append(text('numbers go on'))
+  const records: SpooledRecord[] = []
+  while (records.at(-1)?.bytes.toString() !== 'numbers go on') {
+    records.push(...(await next.read(BATCH, AbortSignal.timeout(5_000))))
+  }
+  expect(records.at(-1)?.number).toBe(51n)
+  await next.close()
+})
+
+test('a full spool refuses, says so before, and takes records again once it was delivered', async () => {
+  const spool = await openSpool({ dir, bytesMax: 4_000, segmentBytesMax: 1_000 })
+  let taken = 0
+  const fill = async () => {
+    for (;;) {
+      await spool.append(Buffer.alloc(100))
+      taken += 1
+    }
+  }
+  expect(spool.hasRoom()).toBe(true)
+  await expect(fill()).rejects.toBeInstanceOf(SpoolFullError)
+  expect(taken).toBeGreaterThan(20)
+  expect(spool.hasRoom()).toBe(false)
+  await readAll(spool, taken)
+  await spool.release(BigInt(taken))
+  expect(spool.hasRoom()).toBe(true)
+  await spool.append(text('again'))
+  await spool.close()
+})
+
+test('whatever is appended at the same time, nothing is lost, doubled or out of order', async () => {
+  const seed = Date.now() & 0x7fffffff
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 8 }), { maxLength: 12 }),
+      fc.integer({ min: 100, max: 2_000 }),
+      async (groups, segmentBytesMax) => {
+        await rm(dir, { recursive: true, force: true })
+        let spool = await openSpool({ dir, bytesMax: MIB, segmentBytesMax })
+        for (const [index, group] of groups.entries()) {
+          await Promise.all(group.map((record) => spool.append(record)))
+          if (index % 3 !== 2) continue
+          await spool.close()
+          spool = await openSpool({ dir, bytesMax: MIB, segmentBytesMax })
+        }
+        const expected = groups.flat().map((record) => Buffer.from(record).toString('hex'))
+        const records = await readAll(spool, expected.length)
+        expect(records.map(({ bytes }) => bytes.toString('hex'))).toEqual(expected)
+        await spool.close()
+      },
+    ),
+    { seed, numRuns: 25 },
+  )
+})
+
+async function readAll(spool: Spool, count: number): Promise<SpooledRecord[]> {
+  const records: SpooledRecord[] = []
+  while (records.length < count) {
+    records.push(...(await spool.read(BATCH, AbortSignal.timeout(5_000))))
+  }
+  return records
+}
+
+async function segments(): Promise<string[]> {
+  return (await readdir(dir)).filter((name) => name.endsWith('.spool')).toSorted()
+}
+
+const segmentName = (first: number) => `${String(first).padStart(20, '0')}.spool`
+const text = (content: string) => Buffer.from(content)
