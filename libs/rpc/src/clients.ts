@@ -1,4 +1,14 @@
-import type { Client, CompatServiceDefinition } from 'nice-grpc'
+import { type TlsIdentity, toSpiffeId } from '@postern/pki'
+import type { Log } from '@postern/telemetry'
+import {
+  type Channel,
+  type Client,
+  type CompatServiceDefinition,
+  createChannel,
+  createClientFactory,
+} from 'nice-grpc'
+import { anonymousContext, mutualContext, SpiffeChannelCredentials } from './client-credentials.ts'
+import { createClientMiddleware } from './client-middleware.ts'
 
 /** The services that others call. */
 export type ServiceName = 'identity' | 'policy' | 'session' | 'tunnel-broker' | 'audit'
@@ -14,4 +24,80 @@ export type RpcClients = {
     service: ServiceName,
   ): Client<Definition, CallSettings>
   close(): void
+}
+
+export type RpcClientsNeeds = {
+  readonly identity: TlsIdentity
+  readonly trustDomain: string
+  /** "host:port" of each service; a relay's for those that are reached through it. */
+  readonly addresses: Readonly<Partial<Record<ServiceName, string>>>
+  readonly log: Log
+}
+
+const MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+
+const CHANNEL_OPTIONS = {
+  'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
+  'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
+  // A service that comes back must be found at once, a dead connection be noticed soon.
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.min_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+  'grpc.keepalive_time_ms': 5_000,
+  'grpc.keepalive_timeout_ms': 3_000,
+  'grpc.use_local_subchannel_pool': 1,
+  // Inside an installation; a proxy of the environment is none of our business.
+  'grpc.enable_http_proxy': 0,
+} as const
+
+/** Never fails because the other side is down. Renewed certificates are used by new connections. */
+export function createRpcClients(needs: RpcClientsNeeds): RpcClients {
+  const { identity, trustDomain, addresses } = needs
+  const channels = new Map<ServiceName, Channel>()
+  const factory = createClientFactory().use(createClientMiddleware())
+
+  function channelTo(service: ServiceName): Channel {
+    const existing = channels.get(service)
+    if (existing !== undefined) return existing
+    const address = addresses[service]
+    if (address === undefined) throw new Error(`the address of ${service} is not configured`)
+    const credentials = new SpiffeChannelCredentials(
+      () => mutualContext(identity),
+      toSpiffeId(trustDomain, 'service', service),
+    )
+    const channel = createChannel(address, credentials, {
+      ...CHANNEL_OPTIONS,
+      'grpc.ssl_target_name_override': `${service}.${trustDomain}`,
+    })
+    channels.set(service, channel)
+    return channel
+  }
+
+  return {
+    of: (definition, service) => factory.create(definition, channelTo(service)),
+    close() {
+      for (const channel of channels.values()) channel.close()
+      channels.clear()
+    },
+  }
+}
+
+/** A client without a certificate, for the one thing that is open to anyone: redeeming a join token. */
+export function createAnonymousClient<Definition extends CompatServiceDefinition>(needs: {
+  readonly definition: Definition
+  readonly address: string
+  /** Sent as SNI, so that a relay knows where to: "join.<trust domain>". */
+  readonly serverName: string
+  readonly serverSpiffeId: string
+  /** Roots, PEM. */
+  readonly ca: string
+}): { readonly client: Client<Definition, CallSettings>; close(): void } {
+  const { definition, address, serverName, serverSpiffeId, ca } = needs
+  const credentials = new SpiffeChannelCredentials(() => anonymousContext(ca), serverSpiffeId)
+  const channel = createChannel(address, credentials, {
+    ...CHANNEL_OPTIONS,
+    'grpc.ssl_target_name_override': serverName,
+  })
+  const factory = createClientFactory().use(createClientMiddleware())
+  return { client: factory.create(definition, channel), close: () => channel.close() }
 }

@@ -1,3 +1,16 @@
+export { type Access, type AccessTable, accessOf } from './access.ts'
 export type { Call, EndUser, Peer } from './call.ts'
-export type { CallSettings, RpcClients, ServiceName } from './clients.ts'
+export type { AuthenticateUser } from './call-middleware.ts'
+export {
+  type CallSettings,
+  createAnonymousClient,
+  createRpcClients,
+  type RpcClients,
+  type RpcClientsNeeds,
+  type ServiceName,
+} from './clients.ts'
+export { endUserAuthenticator } from './end-user-authenticator.ts'
 export { type RpcRegistration, register } from './registration.ts'
+export { isUnreachable, RpcError, toRejection } from './rpc-error.ts'
+export { createRpcServer, type RpcServer, type RpcServerNeeds } from './rpc-server.ts'
+export type { ClientCertificates } from './server-credentials.ts'

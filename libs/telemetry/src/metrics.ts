@@ -1,4 +1,9 @@
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import {
+  collectDefaultMetrics,
+  Histogram,
+  type HistogramConfiguration,
+  Registry,
+} from 'prom-client'
 
 /** A service's own Prometheus registry. Each metric is declared once, in its `signals.ts`. */
 export type Metrics = Registry
@@ -9,4 +14,14 @@ export function createMetrics(service: string, options: { ofProcess?: boolean } 
   registry.setDefaultLabels({ service })
   if (options.ofProcess === true) collectDefaultMetrics({ register: registry })
   return registry
+}
+
+/** The registry's histogram of that name; made when it is not there yet. */
+export function histogramIn<Label extends string>(
+  metrics: Metrics,
+  configuration: HistogramConfiguration<Label>,
+): Histogram<Label> {
+  const existing = metrics.getSingleMetric(configuration.name)
+  if (existing instanceof Histogram) return existing
+  return new Histogram({ ...configuration, registers: [metrics] })
 }
