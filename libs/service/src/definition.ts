@@ -1,9 +1,10 @@
 import type { Bus } from '@postern/bus'
 import type { DomainEvent, EventCodec, EventStore, Projection } from '@postern/eventing'
-import type { TlsIdentity } from '@postern/pki'
-import type { RpcClients, RpcRegistration } from '@postern/rpc'
+import type { RenewingTlsIdentity, TlsIdentity } from '@postern/pki'
+import type { AuthenticateUser, RpcClients, RpcRegistration } from '@postern/rpc'
 import type { Log, Metrics } from '@postern/telemetry'
-import type { Kysely, Migration } from 'kysely'
+import type { Kysely } from 'kysely'
+import type { Migration } from 'kysely/migration'
 import type { z } from 'zod'
 
 /** One of Postern's services: what it needs, and how it is put together. */
@@ -19,6 +20,10 @@ export type ServiceDefinition<Config, Database, Event extends DomainEvent> = {
     /** Tables beyond the event store's own, forward only, by file name. */
     readonly migrations: Readonly<Record<string, Migration>>
   }
+  /** Only identity, which is its own certificate authority: instead of TLS_DIR and RenewCertificate. */
+  readonly tlsIdentity?: (
+    needs: Pick<Runtime<Config, Database, Event>, 'config' | 'trustDomain' | 'log' | 'now'>,
+  ) => Promise<RenewingTlsIdentity>
   compose(runtime: Runtime<Config, Database, Event>): Promise<Composed>
 }
 
@@ -42,6 +47,8 @@ export type Runtime<Config, Database, Event extends DomainEvent> = {
 /** What a service does once it is put together. Started in order, stopped in reverse. */
 export type Composed = {
   readonly rpc: readonly RpcRegistration[]
+  /** Only identity, which knows the tokens itself: instead of asking identity. */
+  readonly authenticateUser?: AuthenticateUser
   /** After the RPC server listens. Must not wait for the bus or for another service. */
   start?(): Promise<void>
   /** Whether the service can do its work now; the reason if not. Readiness, not liveness. */
