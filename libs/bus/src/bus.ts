@@ -12,6 +12,10 @@ export type Bus = {
   /** The ordered copy of one log. */
   stream(name: string): BusStream
   readonly connected: boolean
+  /** Why it is not connected, in words for an operator. `undefined` while it is. */
+  readonly problem: string | undefined
+  /** Called each time a connection was made, also again. Answers a function that ends it. */
+  onConnect(listener: () => void): () => void
   close(): Promise<void>
 }
 
@@ -23,25 +27,48 @@ export type BusMessage = {
   readonly data: Uint8Array
 }
 
+export type StreamSettings = {
+  readonly subjects: readonly string[]
+  /** Sequence of the first message of a new stream. An existing one keeps its numbers. */
+  readonly firstSeq?: bigint
+  readonly maxAgeSeconds: number
+  /** 1 GiB unless said otherwise. The oldest messages go first. */
+  readonly maxBytes?: number
+  /** What the stream is a copy of. A stream of another epoch is deleted and made anew. */
+  readonly epoch?: string
+}
+
 export type BusStream = {
-  /** Makes the stream, or brings its configuration up to date. `firstSeq` only matters for a new one. */
-  ensure(options: {
-    subjects: readonly string[]
-    firstSeq?: bigint
-    maxAgeSeconds: number
-  }): Promise<void>
-  /** Sequence of the last message, also when it was removed; 0n for a new stream. */
+  /** Makes the stream, or brings its configuration up to date. */
+  ensure(settings: StreamSettings): Promise<void>
+  /**
+   * Sequence of the last message, also when it was removed; 0n for a new stream.
+   * @throws StreamMissingError
+   */
   lastSeq(): Promise<bigint>
   /**
    * Publishes with Nats-Expected-Last-Sequence.
    * @throws WrongLastSequenceError
    */
   publish(message: Omit<BusMessage, 'seq'>, expectedLastSeq: bigint): Promise<void>
-  /** Follows from a sequence on, in order; starts anew by itself after a loss of the connection. */
+  /**
+   * Follows from a sequence on, in order and without repeats; starts anew by itself after a loss of
+   * the connection and when the stream was made anew. A hole is the reader's to see.
+   */
   follow(afterSeq: bigint, onMessage: (message: BusMessage) => void): () => void
 }
 
 /** The stream is not where the publisher thought. */
 export class WrongLastSequenceError extends Error {
   override readonly name = 'WrongLastSequenceError'
+}
+
+/** There is no such stream: nobody has made it, or it was wiped. */
+export class StreamMissingError extends Error {
+  override readonly name = 'StreamMissingError'
+}
+
+/** There is no connection to the bus now. */
+export class BusUnavailableError extends Error {
+  override readonly name = 'BusUnavailableError'
 }

@@ -1,1 +1,10 @@
-export { type Bus, type BusMessage, type BusStream, WrongLastSequenceError } from './bus.ts'
+export {
+  type Bus,
+  type BusMessage,
+  type BusStream,
+  BusUnavailableError,
+  StreamMissingError,
+  type StreamSettings,
+  WrongLastSequenceError,
+} from './bus.ts'
+export { type BusOptions, connectBus } from './connect-bus.ts'

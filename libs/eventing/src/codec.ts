@@ -8,9 +8,12 @@ export type EncodedEvent = {
   readonly data: Uint8Array
 }
 
-/** Between a service's domain events and the bytes in its log. */
+/**
+ * Between a service's domain events and the bytes in its log. Both are properties, not methods, so that
+ * TypeScript compares the shapes both ways.
+ */
 export type EventCodec<Event extends DomainEvent> = {
-  encode(event: Event): EncodedEvent
+  readonly encode: (event: Event) => EncodedEvent
   /** `undefined` for a type that this version does not know. Old shapes are upcast. */
-  decode(encoded: EncodedEvent): Event | undefined
+  readonly decode: (encoded: EncodedEvent) => Event | undefined
 }

@@ -1,0 +1,166 @@
+import type { Log, Metrics } from '@postern/telemetry'
+import { connect, type NatsConnection, type NodeConnectionOptions } from 'nats'
+import { type Bus, BusUnavailableError } from './bus.ts'
+import { createCoreSubscriptions } from './core-subscriptions.ts'
+import { createJetStream } from './jet-stream.ts'
+import { messageOf } from './message-of.ts'
+import { pause } from './pause.ts'
+import { serverProblem } from './server-version.ts'
+
+export type BusOptions = {
+  /** `nats://user:password@host:port`, several with commas; `tls://` asks for TLS. */
+  readonly url: string
+  /** Shown by the server beside the connection. */
+  readonly name: string
+  readonly log: Log
+  readonly metrics?: Metrics
+}
+
+const PING_INTERVAL_MS = 1000
+const PINGS_OUT_MAX = 2
+const CONNECT_TIMEOUT_MS = 3000
+const RETRY_MS_FIRST = 250
+const RETRY_MS_MAX = 5000
+/** An operator has to act first, so there is no hurry. */
+const RETRY_MS_UNSUITABLE = 15_000
+
+/**
+ * Answers at once and never throws for want of a server: it connects, and reconnects, for ever.
+ * A server older than 2.12 or without JetStream is refused; `problem` and the log say so.
+ */
+export function connectBus(options: BusOptions): Bus {
+  const log = options.log.child({ component: 'bus' })
+  const settings = connectionSettings(options)
+  const closing = new AbortController()
+  const listeners = new Set<() => void>()
+  const subscriptions = createCoreSubscriptions(log)
+  let connection: NatsConnection | undefined
+  let problem: string | undefined = 'not connected yet'
+
+  const available = (): NatsConnection => {
+    if (connection === undefined || problem !== undefined) {
+      throw new BusUnavailableError(`the bus is not connected: ${problem ?? 'connecting'}`)
+    }
+    return connection
+  }
+  const setProblem = (text: string): void => {
+    if (problem !== text) log.warn({ problem: text }, 'the bus is not connected')
+    problem = text
+  }
+  const setConnected = (nc: NatsConnection): boolean => {
+    const unsuitable = serverProblem(nc.info)
+    if (unsuitable !== undefined) {
+      problem = unsuitable
+      log.error({ server: nc.getServer(), problem }, 'the bus refuses this nats-server')
+      return false
+    }
+    problem = undefined
+    subscriptions.attach(nc)
+    log.info({ server: nc.getServer(), version: nc.info?.version }, 'the bus is connected')
+    for (const listener of listeners) listener()
+    return true
+  }
+
+  /** Lives as long as one client, which itself survives losses of its socket. */
+  const serve = async (nc: NatsConnection): Promise<'lost' | 'unsuitable'> => {
+    connection = nc
+    let end: 'lost' | 'unsuitable' = 'lost'
+    const refuse = async () => {
+      end = 'unsuitable'
+      await nc.close()
+    }
+    const watch = (async () => {
+      for await (const status of nc.status()) {
+        if (status.type === 'disconnect') setProblem('the connection to nats-server was lost')
+        if (status.type === 'staleConnection') setProblem('nats-server does not answer pings')
+        if (status.type === 'error') {
+          log.warn({ error: status.error.message }, 'nats-server reports an error')
+        }
+        if (status.type === 'reconnect' && !setConnected(nc)) await refuse()
+      }
+    })()
+    if (closing.signal.aborted || !setConnected(nc)) await refuse()
+    const error = await nc.closed()
+    subscriptions.detach()
+    connection = undefined
+    if (end === 'lost') setProblem(error?.message ?? 'the connection was closed')
+    await watch
+    return end
+  }
+
+  const run = async (): Promise<void> => {
+    let retryMs = RETRY_MS_FIRST
+    while (!closing.signal.aborted) {
+      try {
+        const end = await serve(await connect(settings))
+        retryMs = end === 'unsuitable' ? RETRY_MS_UNSUITABLE : RETRY_MS_FIRST
+      } catch (error) {
+        setProblem(`nats-server cannot be reached: ${messageOf(error)}`)
+        retryMs = Math.min(retryMs * 2, RETRY_MS_MAX)
+      }
+      await pause(retryMs, closing.signal)
+    }
+  }
+  const running = run()
+
+  const jetStream = createJetStream({ available, log, onConnect, closed: closing.signal })
+
+  function onConnect(listener: () => void): () => void {
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }
+
+  return {
+    publishCore(subject, data) {
+      if (connection === undefined || problem !== undefined) return
+      try {
+        connection.publish(subject, data)
+      } catch (error) {
+        log.debug({ subject, error: messageOf(error) }, 'a core message was dropped')
+      }
+    },
+    subscribeCore: (subject, handler) => subscriptions.add(subject, handler),
+    async request(subject, data, { timeoutMs }) {
+      return (await available().request(subject, data, { timeout: timeoutMs })).data
+    },
+    stream: jetStream.stream,
+    get connected() {
+      return problem === undefined
+    },
+    get problem() {
+      return problem
+    },
+    onConnect,
+    async close() {
+      closing.abort()
+      problem = 'closed'
+      await jetStream.close()
+      await connection?.close()
+      await running
+    },
+  }
+}
+
+function connectionSettings({ url, name }: BusOptions): NodeConnectionOptions {
+  const servers = url.split(',').map((one) => new URL(one.trim()))
+  const [first] = servers
+  if (first === undefined) throw new Error('the NATS URL is empty')
+  return {
+    servers: servers.map(({ hostname, port }) => `${hostname}:${port === '' ? '4222' : port}`),
+    name,
+    ...(first.username === '' ? {} : credentials(first)),
+    ...(first.protocol === 'tls:' ? { tls: {} } : {}),
+    timeout: CONNECT_TIMEOUT_MS,
+    pingInterval: PING_INTERVAL_MS,
+    maxPingOut: PINGS_OUT_MAX,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RETRY_MS_FIRST,
+    reconnectJitter: RETRY_MS_FIRST,
+    ignoreAuthErrorAbort: true,
+    ignoreClusterUpdates: true,
+  }
+}
+
+function credentials({ username, password }: URL): { user: string; pass: string } {
+  return { user: decodeURIComponent(username), pass: decodeURIComponent(password) }
+}

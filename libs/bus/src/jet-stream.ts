@@ -1,0 +1,141 @@
+import {
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream'
+import type { Log } from '@postern/telemetry'
+import { headers, type NatsConnection, nanos } from 'nats'
+import {
+  type BusStream,
+  StreamMissingError,
+  type StreamSettings,
+  WrongLastSequenceError,
+} from './bus.ts'
+import { followStream } from './follow-stream.ts'
+
+const TIMEOUT_MS = 5000
+const BYTES_MAX_DEFAULT = 1024 ** 3
+const EPOCH = 'postern-epoch'
+
+export type JetStreamNeeds = {
+  /** @throws BusUnavailableError */
+  readonly available: () => NatsConnection
+  readonly onConnect: (listener: () => void) => () => void
+  readonly log: Log
+  readonly closed: AbortSignal
+}
+
+export function createJetStream(needs: JetStreamNeeds) {
+  const followers = new Set<Promise<void>>()
+  const manager = () =>
+    jetstreamManager(needs.available(), { timeout: TIMEOUT_MS, checkAPI: false })
+
+  function stream(name: string): BusStream {
+    return {
+      async ensure(settings) {
+        const { streams } = await manager()
+        const wanted = streamConfig(settings)
+        const existing = await orMissing(streams.info(name))
+        if (existing === undefined) {
+          const first = settings.firstSeq === undefined ? {} : firstSequence(settings.firstSeq)
+          await streams.add({ name, ...wanted, ...fixed, ...first })
+          return
+        }
+        const { epoch } = settings
+        if (epoch !== undefined && existing.config.metadata?.[EPOCH] !== epoch) {
+          needs.log.warn({ stream: name, epoch }, 'a stream of another epoch is made anew')
+          await streams.delete(name)
+          await stream(name).ensure(settings)
+          return
+        }
+        if (differs(existing.config, wanted)) await streams.update(name, wanted)
+      },
+      async lastSeq() {
+        const { streams } = await manager()
+        const info = await orMissing(streams.info(name))
+        if (info === undefined) throw new StreamMissingError(`there is no stream ${name}`)
+        return BigInt(info.state.last_seq)
+      },
+      async publish(message, expectedLastSeq) {
+        const fields = headers()
+        for (const [key, value] of Object.entries(message.headers)) fields.set(key, value)
+        try {
+          const client = jetstream(needs.available(), { timeout: TIMEOUT_MS })
+          await client.publish(message.subject, message.data, {
+            headers: fields,
+            expect: { streamName: name, lastSequence: Number(expectedLastSeq) },
+          })
+        } catch (cause) {
+          if (isWrongSequence(cause)) {
+            const text = `stream ${name} does not end at ${expectedLastSeq}`
+            throw new WrongLastSequenceError(text, { cause })
+          }
+          throw cause
+        }
+      },
+      follow(afterSeq, onMessage) {
+        const stopping = new AbortController()
+        const signal = AbortSignal.any([stopping.signal, needs.closed])
+        const following = followStream({ ...needs, name, afterSeq, onMessage, signal })
+        followers.add(following)
+        void following.finally(() => followers.delete(following))
+        return () => stopping.abort()
+      },
+    }
+  }
+
+  return { stream, close: async () => void (await Promise.allSettled(followers)) }
+}
+
+const fixed = { storage: StorageType.File, retention: RetentionPolicy.Limits }
+
+function streamConfig({ subjects, maxAgeSeconds, maxBytes, epoch }: StreamSettings) {
+  return {
+    subjects: [...subjects],
+    max_age: nanos(maxAgeSeconds * 1000),
+    max_bytes: maxBytes ?? BYTES_MAX_DEFAULT,
+    discard: DiscardPolicy.Old,
+    deny_delete: true,
+    deny_purge: true,
+    allow_direct: true,
+    ...(epoch === undefined ? {} : { metadata: { [EPOCH]: epoch } }),
+  }
+}
+
+function firstSequence(firstSeq: bigint): { first_seq: number } {
+  return { first_seq: Number(firstSeq) }
+}
+
+function differs(
+  existing: { subjects: string[]; max_age: number; max_bytes: number },
+  wanted: { subjects: string[]; max_age: number; max_bytes: number },
+): boolean {
+  return (
+    existing.max_age !== wanted.max_age ||
+    existing.max_bytes !== wanted.max_bytes ||
+    existing.subjects.join() !== wanted.subjects.join()
+  )
+}
+
+async function orMissing<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) {
+      return undefined
+    }
+    throw error
+  }
+}
+
+function isWrongSequence(error: unknown): boolean {
+  return (
+    error instanceof JetStreamApiError &&
+    (error.code === JetStreamApiCodes.StreamWrongLastSequence ||
+      error.code === JetStreamApiCodes.StreamWrongLastSequenceUnknown)
+  )
+}
