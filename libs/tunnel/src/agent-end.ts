@@ -1,7 +1,14 @@
-import type { TLSSocket } from 'node:tls'
-import type { MuxSession } from '@postern/mux'
+import { connect, type TLSSocket } from 'node:tls'
+import { createMuxSession, type MuxSession } from '@postern/mux'
 import type { TlsIdentity } from '@postern/pki'
 import type { Log } from '@postern/telemetry'
+import { parseAddress } from './address.ts'
+import { checkServerIs, peerOf, secureContextOf } from './peer.ts'
+import { type Purpose, protocolOf } from './purpose.ts'
+import { createRelayLink } from './relay-link.ts'
+import { createRelayLinks } from './relay-links.ts'
+import { pairServerName } from './server-name.ts'
+import { limitAge } from './session-age.ts'
 
 export type ParkAgentOptions = {
   /** host:port of every relay, as agents dial it; asked again every second. */
@@ -22,7 +29,109 @@ export type ParkedAgent = {
   close(deadlineMs?: number): Promise<void>
 }
 
+/** A number is void after 10 s. */
+const DIAL_MS = 10_000
+const DIALS_MAX = 64
+const CONNECTIONS_MAX = 4096
+const CLOSE_MS = 10_000
+
 /** Keeps the agent parked on every relay and answers when a gateway wants it. */
-export function parkAgent(_options: ParkAgentOptions): ParkedAgent {
-  throw new Error('being written')
+export function parkAgent(options: ParkAgentOptions): ParkedAgent {
+  const { identity, trustDomain, log } = options
+  const dialling = new Set<TLSSocket>()
+  const connections = new Set<TLSSocket>()
+  const sessions = new Set<MuxSession>()
+  const links = createRelayLinks({
+    relays: options.relays,
+    link: (address) =>
+      createRelayLink({
+        address,
+        identity,
+        trustDomain,
+        log,
+        greeting: { type: 'park' },
+        onMessage(message) {
+          if (message.type === 'dial') answer(address, message.number, message.purpose)
+        },
+        onChange: () => {},
+      }),
+  })
+
+  /** Opens the data connection that a gateway, so says the relay, is waiting for. */
+  function answer(relay: string, number: string, purpose: Purpose): void {
+    if (dialling.size >= DIALS_MAX || connections.size >= CONNECTIONS_MAX) {
+      log.warn({ relay, dialling: dialling.size, connections: connections.size }, 'dial ignored')
+      return
+    }
+    const socket = connect({
+      ...parseAddress(relay),
+      servername: pairServerName(number, trustDomain),
+      ALPNProtocols: [protocolOf(purpose)],
+      secureContext: secureContextOf(identity.current()),
+      checkServerIdentity: checkServerIs('gateway', trustDomain),
+    }).setNoDelay(true)
+    dialling.add(socket)
+    const timer = setTimeout(() => socket.destroy(), DIAL_MS)
+    socket.on('error', (error) => {
+      if (dialling.has(socket)) log.warn({ relay, reason: error.message }, 'dial failed')
+    })
+    socket.once('close', () => {
+      clearTimeout(timer)
+      dialling.delete(socket)
+      connections.delete(socket)
+    })
+    socket.once('secureConnect', () => {
+      clearTimeout(timer)
+      dialling.delete(socket)
+      connections.add(socket)
+      handOver(socket, purpose)
+    })
+  }
+
+  function handOver(socket: TLSSocket, purpose: Purpose): void {
+    const peer = peerOf(socket, trustDomain)
+    // checkServerIdentity has seen to this; what follows must not depend on it alone.
+    const isGateway = socket.authorized && peer?.kind === 'gateway'
+    if (!isGateway || socket.alpnProtocol !== protocolOf(purpose)) {
+      socket.destroy()
+      return
+    }
+    log.debug({ gateway: peer.id, purpose }, 'gateway connected')
+    if (purpose === 'upgrade') {
+      options.onUpgrade(socket, { gatewayId: peer.id })
+      return
+    }
+    const session = createMuxSession(socket, { role: 'server' })
+    sessions.add(session)
+    void session.closed.then(() => sessions.delete(session))
+    limitAge(session, socket, new Date())
+    options.onMux(session, { gatewayId: peer.id })
+  }
+
+  return {
+    get parkedOn() {
+      return links.all.filter((link) => link.ready).map(({ address }) => address)
+    },
+    async close(deadlineMs = CLOSE_MS) {
+      links.close()
+      for (const socket of dialling) socket.destroy()
+      for (const session of sessions) session.goAway('the agent is stopping')
+      await settled(connections, deadlineMs)
+      for (const session of sessions) session.close('the agent is stopping')
+      for (const socket of connections) socket.destroy()
+    },
+  }
+}
+
+/** Waits until all are closed, at most so long. */
+async function settled(sockets: ReadonlySet<TLSSocket>, deadlineMs: number): Promise<void> {
+  const closing = [...sockets].map(
+    (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
+  )
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs)
+  })
+  await Promise.race([Promise.all(closing), deadline])
+  clearTimeout(timer)
 }

@@ -1,7 +1,18 @@
+import { connect as connectTcp, type Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
-import type { MuxSession } from '@postern/mux'
+import { createMuxSession, type MuxSession } from '@postern/mux'
 import type { TlsIdentity } from '@postern/pki'
 import type { Log } from '@postern/telemetry'
+import { parseAddress } from './address.ts'
+import { NoAgentError, TunnelError } from './errors.ts'
+import { createPairRequests, type PairAnswer } from './pair-requests.ts'
+import { encodePreface } from './preface.ts'
+import type { Purpose } from './purpose.ts'
+import { createRelayLink, type RelayLink } from './relay-link.ts'
+import { createRelayLinks } from './relay-links.ts'
+import { limitAge } from './session-age.ts'
+import { createTunnelServer } from './tunnel-server.ts'
 
 export type GatewayDialerOptions = {
   /** host:port of every relay, as gateways dial it; asked again every second. */
@@ -26,7 +37,169 @@ export type GatewayDialer = {
 export type ClusterMux = { readonly session: MuxSession; readonly agentId: string }
 export type ClusterUpgrade = { readonly socket: TLSSocket; readonly agentId: string }
 
+/** For the whole attempt, over all relays. */
+const ATTEMPT_MS = 2000
+/** For one relay's answer. */
+const ANSWER_MS = 700
+const ATTEMPTS_MAX = 256
+/** Agents are away for a moment when they or their relay restart. */
+const ROUNDS = 2
+const BETWEEN_ROUNDS_MS = 250
+const READY_POLL_MS = 20
+
 /** connectMux and connectUpgrade throw NoAgentError for an offline cluster, else TunnelError. */
-export function createGatewayDialer(_options: GatewayDialerOptions): GatewayDialer {
-  throw new Error('being written')
+export function createGatewayDialer(options: GatewayDialerOptions): GatewayDialer {
+  const { identity, trustDomain, log } = options
+  const server = createTunnelServer(identity, trustDomain)
+  const requests = createPairRequests()
+  const sockets = new Set<TLSSocket>()
+  const sessions = new Set<MuxSession>()
+  const closing = new AbortController()
+  let attempts = 0
+  const links = createRelayLinks({
+    relays: options.relays,
+    link: (address) => {
+      const link: RelayLink = createRelayLink({
+        address,
+        identity,
+        trustDomain,
+        log,
+        onMessage: (message) => requests.onMessage(address, message),
+        onChange: () => {
+          if (!link.ready) requests.onLost(address)
+        },
+      })
+      return link
+    },
+  })
+
+  async function connect(clusterId: string, purpose: Purpose, signal?: AbortSignal) {
+    if (attempts >= ATTEMPTS_MAX) {
+      throw new TunnelError('overloaded', 'too many tunnels are being opened at once')
+    }
+    attempts += 1
+    const deadline = AbortSignal.timeout(ATTEMPT_MS)
+    const aborted = AbortSignal.any([deadline, closing.signal, ...(signal ? [signal] : [])])
+    try {
+      const connection = await throughAnyRelay(clusterId, purpose, aborted)
+      sockets.add(connection.socket)
+      connection.socket.once('close', () => sockets.delete(connection.socket))
+      return connection
+    } catch (error) {
+      if (error instanceof TunnelError || !aborted.aborted) throw error
+      if (deadline.aborted) throw new TunnelError('timeout', 'the tunnel was not open in time')
+      throw new TunnelError('aborted', 'the tunnel is not wanted any more')
+    } finally {
+      attempts -= 1
+    }
+  }
+
+  async function throughAnyRelay(clusterId: string, purpose: Purpose, signal: AbortSignal) {
+    let failure: TunnelError | undefined
+    for (let round = 0; round < ROUNDS; round += 1) {
+      if (round > 0) await pause(BETWEEN_ROUNDS_MS, signal)
+      failure = undefined
+      for (const link of await readyLinks(signal)) {
+        const answer = await requests.ask(link, { clusterId, purpose }, ANSWER_MS, signal)
+        if (answer.type === 'paired') {
+          try {
+            return await openPaired(link.address, answer, { clusterId, purpose }, signal)
+          } catch (error) {
+            if (!(error instanceof TunnelError) || signal.aborted) throw error
+            log.warn({ relay: link.address, clusterId, reason: error.message }, 'tunnel failed')
+            failure = error
+          }
+        } else if (answer.reason !== 'no-agent') {
+          failure ??= new TunnelError('overloaded', `the relay did not pair us: ${answer.reason}`)
+        }
+      }
+    }
+    throw failure ?? new NoAgentError(clusterId)
+  }
+
+  /** In random order, so that the load spreads. */
+  async function readyLinks(signal: AbortSignal): Promise<RelayLink[]> {
+    links.refresh()
+    for (;;) {
+      const ready = links.all.filter((link) => link.ready)
+      if (ready.length > 0) return shuffled(ready)
+      try {
+        await pause(READY_POLL_MS, signal)
+      } catch {
+        throw new TunnelError('no-relay', 'no relay can be reached')
+      }
+    }
+  }
+
+  async function openPaired(
+    relay: string,
+    { number }: PairAnswer & { type: 'paired' },
+    expected: { clusterId: string; purpose: Purpose },
+    signal: AbortSignal,
+  ) {
+    const raw = connectTcp({ ...parseAddress(relay), noDelay: true })
+    raw.on('error', (error) => log.debug({ relay, reason: error.message }, 'tunnel socket failed'))
+    const abort = () => raw.destroy()
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      await sent(raw, encodePreface(number))
+      const { socket, agent } = await server.accept(raw, { number, ...expected })
+      socket.on('error', (error) => log.debug({ relay, reason: error.message }, 'tunnel failed'))
+      return { socket, agentId: agent.id }
+    } catch (error) {
+      raw.destroy()
+      signal.throwIfAborted()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  return {
+    async connectMux(clusterId, signal) {
+      const { socket, agentId } = await connect(clusterId, 'mux', signal)
+      const session = createMuxSession(socket, { role: 'client' })
+      sessions.add(session)
+      void session.closed.then(() => sessions.delete(session))
+      limitAge(session, socket, new Date())
+      return { session, agentId }
+    },
+    connectUpgrade: (clusterId, signal) => connect(clusterId, 'upgrade', signal),
+    get relaysConnected() {
+      return links.all.filter((link) => link.ready).length
+    },
+    async close() {
+      closing.abort()
+      links.close()
+      server.close()
+      for (const session of sessions) session.close('the gateway is stopping')
+      await Promise.all([...sessions].map(({ closed }) => closed))
+      for (const socket of sockets) socket.destroySoon()
+    },
+  }
+}
+
+/** Resolves once connected and everything written. */
+function sent(socket: Socket, bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = () => reject(new TunnelError('no-relay', 'the relay closed the connection'))
+    socket.once('close', failed)
+    socket.write(bytes, (error) => {
+      socket.off('close', failed)
+      if (error) failed()
+      else resolve()
+    })
+  })
+}
+
+/** @throws the signal's reason */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await setTimeout(ms, undefined, { signal, ref: false })
+}
+
+function shuffled<T>(items: readonly T[]): T[] {
+  return items
+    .map((item) => ({ item, at: Math.random() }))
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ item }) => item)
 }

@@ -1,0 +1,42 @@
+import {
+  createSecureContext,
+  type PeerCertificate,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls'
+import { type Part, spiffeIdOfLeaf, type TlsMaterial, toPart } from '@postern/pki'
+
+/** Who is at the other end, as its certificate says; undefined if it is no part of Postern. */
+export function peerOf(socket: TLSSocket, trustDomain: string): Part | undefined {
+  const certificate = socket.getPeerX509Certificate()
+  return certificate === undefined ? undefined : partOf(certificate.raw, trustDomain)
+}
+
+/** For `tls.connect`: the server is the part that was meant, whatever its host name. */
+export function checkServerIs(kind: 'relay' | 'gateway', trustDomain: string) {
+  return (_host: string, certificate: PeerCertificate): Error | undefined => {
+    const part = partOf(certificate.raw, trustDomain)
+    if (part?.kind === kind) return undefined
+    return new Error(`the certificate of the other side is not that of a ${kind}`)
+  }
+}
+
+function partOf(certificate: Buffer, trustDomain: string): Part | undefined {
+  try {
+    return toPart(trustDomain, spiffeIdOfLeaf(certificate))
+  } catch {
+    return undefined
+  }
+}
+
+const contexts = new WeakMap<TlsMaterial, SecureContext>()
+
+/** Made once for each certificate: parsing keys and roots costs more than a handshake's other work. */
+export function secureContextOf(material: TlsMaterial): SecureContext {
+  const known = contexts.get(material)
+  if (known !== undefined) return known
+  const { cert, key, ca } = material
+  const context = createSecureContext({ cert, key, ca, minVersion: 'TLSv1.3' })
+  contexts.set(material, context)
+  return context
+}
