@@ -1,4 +1,4 @@
-import type { Attributes, RequestInfo } from './attributes.ts'
+import type { Attributes } from './attributes.ts'
 import type { Decision, Named, Requester } from './decision.ts'
 import type { PolicyRule, Snapshot } from './snapshot.ts'
 
@@ -9,6 +9,7 @@ export {
   resourceAttributes,
 } from './attributes.ts'
 export type { Allow, Decision, Deny, Named, Requester } from './decision.ts'
+export { parseRequestInfo } from './request-info.ts'
 export {
   type Cluster,
   type ClusterSelector,
@@ -50,8 +51,6 @@ const todo = (): never => {
 export const AGENT_NAMESPACE = 'postern-system'
 export const ACCOUNT_NAMESPACE = 'postern-jit'
 
-/** @throws Rejection invalid_argument where kube-apiserver fails too, and for a path with bad escapes */
-export const parseRequestInfo: (method: string, target: string) => RequestInfo = todo
 export const compile: (snapshot: Snapshot, requester: Requester) => CompiledAccess = todo
 export const decide: (
   snapshot: Snapshot,
