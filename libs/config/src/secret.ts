@@ -42,24 +42,35 @@ export function secret() {
     .transform((text) => new Secret(text))
 }
 
-/** A URL that carries a password, such as a database's. The password must be neither empty nor a default. */
+/**
+ * A URL that carries a password, such as a database's; several with commas between. No password may be
+ * empty or a default.
+ */
 export function secretUrl(protocols: readonly string[]) {
   return z
     .string()
-    .refine((text) => hasProtocol(text, protocols), `must be a URL with ${protocols.join(' or ')}`)
-    .refine((text) => hasUsablePassword(text), 'its password is empty or looks like a default')
+    .refine(
+      (text) => urlsIn(text).every((url) => url !== null && protocols.includes(url.protocol)),
+      `must be a URL that begins with ${protocols.map((name) => `${name}//`).join(' or ')}`,
+    )
+    .refine(
+      (text) => urlsIn(text).every(hasUsablePassword),
+      'its password is empty or looks like a default',
+    )
     .transform((text) => new Secret(text))
 }
 
-function hasProtocol(text: string, protocols: readonly string[]): boolean {
-  const url = URL.parse(text)
-  return url !== null && protocols.includes(url.protocol)
+function urlsIn(text: string): (URL | null)[] {
+  return text.split(/,(?=[a-z]+:\/\/)/).map((part) => URL.parse(part))
 }
 
 /** A URL without a user name authenticates otherwise: a socket's owner, a certificate. */
-function hasUsablePassword(text: string): boolean {
-  const url = URL.parse(text)
+function hasUsablePassword(url: URL | null): boolean {
   if (url === null || url.username === '') return true
-  const password = decodeURIComponent(url.password)
-  return password !== '' && !DEFAULT_LOOKING.test(password)
+  try {
+    const password = decodeURIComponent(url.password)
+    return password !== '' && !DEFAULT_LOOKING.test(password)
+  } catch {
+    return false
+  }
 }

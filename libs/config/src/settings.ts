@@ -9,6 +9,16 @@ export type Environment = Readonly<Record<string, string | undefined>>
 /** The settings cannot be used. The message names each setting and says what to do. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError'
+  readonly problems: readonly string[]
+
+  /** `whose`: a service, or a file. */
+  constructor(whose: string, problems: readonly string[], options?: ErrorOptions) {
+    super(
+      `${whose} cannot use its settings:\n${problems.map((text) => `  ${text}`).join('\n')}`,
+      options,
+    )
+    this.problems = problems
+  }
 }
 
 export type ParseSettingsOptions = {
@@ -49,7 +59,9 @@ export function parseSettings<Config>(
   }
   const parsed = schema.safeParse(input)
   if (!parsed.success) problems.push(...toProblems(parsed.error, options.prefix, given))
-  if (problems.length > 0 || !parsed.success) throw toError(problems)
+  if (problems.length > 0 || !parsed.success) {
+    throw new SettingsError(`${options.prefix}*`, problems)
+  }
   return Object.freeze(parsed.data)
 }
 
@@ -113,12 +125,6 @@ function toProblems(
   })
 }
 
-function toError(problems: readonly string[]): SettingsError {
-  return new SettingsError(
-    `the settings cannot be used:\n${problems.map((p) => `  ${p}`).join('\n')}`,
-  )
-}
-
 function nonEmpty(env: Environment): Record<string, string> {
   const entries = Object.entries(env).flatMap(([name, value]) =>
     value === undefined || value === '' ? [] : [[name, value] as const],
@@ -132,7 +138,7 @@ function readFile(env: Environment): Record<string, string> {
   const parsed = parseFile(file)
   if (parsed === null) return {}
   if (typeof parsed !== 'object' || Array.isArray(parsed)) {
-    throw new SettingsError(`${file} must be a map of setting names to values`)
+    throw new SettingsError(file, ['must be a map of setting names to values'])
   }
   return Object.fromEntries(
     Object.entries(parsed).map(([name, value]: [string, unknown]) => [
@@ -149,14 +155,14 @@ function parseFile(file: string): unknown {
     return parseYaml(text, { maxAliasCount: 0 })
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new SettingsError(`reading ${CONFIG_FILE} ${file}: ${why}`, { cause })
+    throw new SettingsError(file, [`${CONFIG_FILE} cannot be read: ${why}`], { cause })
   }
 }
 
 function toText(file: string, name: string, value: unknown): string {
   if (typeof value === 'string') return value
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  throw new SettingsError(`${file}: ${name} must be a text, a number or a boolean`)
+  throw new SettingsError(file, [`${name} must be a text, a number or a boolean`])
 }
 
 /** Levenshtein. Names are short. */

@@ -1,7 +1,7 @@
 import type { Bus } from '@postern/bus'
-import type { DomainEvent, EventCodec, EventStore, Projection } from '@postern/eventing'
+import type { DomainEvent, EventCodec, EventLog, EventStore, Projection } from '@postern/eventing'
 import type { RenewingTlsIdentity, TlsIdentity } from '@postern/pki'
-import type { AuthenticateUser, RpcClients, RpcRegistration } from '@postern/rpc'
+import type { AuthenticateUser, RpcClients, RpcRegistration, ServiceName } from '@postern/rpc'
 import type { Log, Metrics } from '@postern/telemetry'
 import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
@@ -35,6 +35,11 @@ export type Runtime<Config, Database, Event extends DomainEvent> = {
   readonly db: Kysely<Database>
   /** Only with a log. */
   readonly store: EventStore<Database, Event>
+  /** Only with a log: for process managers. The frame starts, stops and serves it. */
+  readonly eventLog: Pick<EventLog<Database, Event>, 'processManager'>
+  /** Where others reach each service, as far as it is configured. */
+  readonly addresses: Readonly<Partial<Record<ServiceName, string>>>
+  /** Only where POSTERN_NATS_URL is set. */
   readonly bus: Bus
   readonly identity: TlsIdentity
   /** A client of another service's RPCs: `clients.of(GrantServiceDefinition, 'policy')`. */
@@ -46,6 +51,7 @@ export type Runtime<Config, Database, Event extends DomainEvent> = {
 
 /** What a service does once it is put together. Started in order, stopped in reverse. */
 export type Composed = {
+  /** None: LISTEN is then a setting of the service's own, or not used. */
   readonly rpc: readonly RpcRegistration[]
   /** Only identity, which knows the tokens itself: instead of asking identity. */
   readonly authenticateUser?: AuthenticateUser

@@ -1,1 +1,6 @@
+export { defineService } from './define-service.ts'
 export type { Composed, Runtime, ServiceDefinition } from './definition.ts'
+export { rebuildService } from './rebuild-service.ts'
+export { runMain } from './run-main.ts'
+export { type RunningService, type RunOptions, runService } from './run-service.ts'
+export { describeSettings, prefixOf } from './settings.ts'
