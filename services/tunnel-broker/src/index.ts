@@ -1,1 +1,1 @@
-export {}
+export { tunnelBrokerService } from './compose.ts'

@@ -1,4 +1,4 @@
-import { eventCodec } from '@postern/eventing'
+import { type EventCodec, eventCodec } from '@postern/eventing'
 import {
   AccountDesired,
   AccountFailed,
@@ -10,7 +10,7 @@ import {
 import type { SessionEvent } from './session.ts'
 
 /** Between a session's events and their messages. */
-export const sessionCodec = eventCodec<SessionEvent>('postern.session.events.v1', {
+export const sessionCodec: EventCodec<SessionEvent> = eventCodec('postern.session.events.v1', {
   AccountDesired,
   AccountFailed,
   AccountProvisioned,

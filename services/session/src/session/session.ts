@@ -31,7 +31,8 @@ export const END_REASONS = {
   userDisabled: 6,
   clusterRemoved: 7,
 } as const
-export type EndReason = (typeof END_REASONS)[keyof typeof END_REASONS]
+/** Also what another version may have written: unspecified, or unknown here. */
+export type EndReason = (typeof END_REASONS)[keyof typeof END_REASONS] | 0 | -1
 
 export type SessionCommand =
   | {
@@ -58,7 +59,7 @@ export type SessionEvent =
       userName: string
       clusterId: string
       account: string
-      expiresAt: string | undefined
+      expiresAt: string
     }
   | { type: 'AccountDesired'; sessionId: string; version: number; bindings: Binding[] }
   | { type: 'AccountProvisioned'; sessionId: string; version: number; agentId: string }

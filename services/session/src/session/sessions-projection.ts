@@ -23,7 +23,7 @@ export const sessionsProjection: Projection<SessionDatabase, SessionEvent> = {
         provisioned: 0,
         problem: '',
         opened_at: at,
-        expires_at: event.expiresAt ?? at,
+        expires_at: event.expiresAt,
         end_reason: 0,
         pos,
       }

@@ -15,7 +15,8 @@ export type Cluster =
 
 /** The numbers of `postern.tunnelbroker.events.v1.InstallLevel`. */
 export const INSTALL_LEVELS = { view: 1, edit: 2, admin: 3 } as const
-export type InstallLevel = (typeof INSTALL_LEVELS)[keyof typeof INSTALL_LEVELS]
+/** Also what another version may have written: unspecified, or unknown here. */
+export type InstallLevel = (typeof INSTALL_LEVELS)[keyof typeof INSTALL_LEVELS] | 0 | -1
 
 export type Namespace = { readonly name: string; readonly labels: Labels }
 

@@ -22,7 +22,7 @@ export type JoinTokenEvent =
       tokenId: string
       clusterId: string
       tokenSha256: Buffer
-      expiresAt: string | undefined
+      expiresAt: string
     }
   | { type: 'JoinTokenRedeemed'; tokenId: string; agentId: string }
 
@@ -57,7 +57,7 @@ export const joinToken: Decider<JoinToken, JoinTokenCommand, JoinTokenEvent> = {
     switch (event.type) {
       case 'JoinTokenIssued': {
         const { tokenId, expiresAt } = event
-        return { status: 'issued', tokenId, expiresAt: new Date(expiresAt ?? 0) }
+        return { status: 'issued', tokenId, expiresAt: new Date(expiresAt) }
       }
       case 'JoinTokenRedeemed':
         return state.status === 'absent' ? state : { ...state, status: 'redeemed' }

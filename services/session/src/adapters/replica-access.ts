@@ -1,0 +1,43 @@
+import { accountBindings, compile, hasAnyAccess } from '@postern/access'
+import { isId } from '@postern/ids'
+import type { Replica } from '@postern/replica'
+import type { AccessView, Judgement } from '../session/access-view.ts'
+
+/** The view of identity, policy and tunnel-broker that the replica gives. */
+export function createReplicaAccess(replica: Replica): AccessView {
+  return {
+    ready: () => replica.caughtUp,
+    onChange: (listener) => replica.onChange(listener),
+    findUser: (reference) =>
+      isId(reference)
+        ? replica.snapshot().users.get(reference)?.id
+        : replica.userByName(reference)?.id,
+    judge: (userId, clusterId, at) => judge(replica, userId, clusterId, at),
+  }
+}
+
+function judge(replica: Replica, userId: string, clusterId: string, at: Date): Judgement {
+  const snapshot = replica.snapshot()
+  const user = snapshot.users.get(userId)
+  const clusterExists = snapshot.clusters.has(clusterId)
+  const requester = { userId, clusterId }
+  const isEnabled = user !== undefined && !user.disabled
+  const facts = {
+    user: isEnabled ? ('enabled' as const) : ('disabled' as const),
+    userName: user?.name ?? '',
+    clusterExists,
+  }
+  if (!isEnabled || !clusterExists) {
+    return { ...facts, hasAccess: false, bindings: [], uncovered: [] }
+  }
+  const wanted = accountBindings(snapshot, requester, at)
+  return {
+    ...facts,
+    hasAccess: hasAnyAccess(compile(snapshot, requester), at),
+    bindings: wanted.bindings.map(({ clusterRole, namespaces }) => ({
+      clusterRole,
+      namespaces: [...namespaces],
+    })),
+    uncovered: wanted.uncovered.map(({ grant, why }) => `${grant.name}: ${why}`),
+  }
+}

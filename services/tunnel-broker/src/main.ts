@@ -1,0 +1,4 @@
+import { runMain } from '@postern/service'
+import { tunnelBrokerService } from './compose.ts'
+
+await runMain(tunnelBrokerService)
