@@ -1,5 +1,5 @@
 export { createLog, LOG_LEVELS, type Log, type LogLevel } from './log.ts'
-export { createMetrics, histogramIn, type Metrics } from './metrics.ts'
+export { counterIn, createMetrics, gaugeIn, histogramIn, type Metrics } from './metrics.ts'
 export {
   currentTrace,
   currentTraceparent,

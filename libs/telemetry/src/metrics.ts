@@ -1,5 +1,9 @@
 import {
+  Counter,
+  type CounterConfiguration,
   collectDefaultMetrics,
+  Gauge,
+  type GaugeConfiguration,
   Histogram,
   type HistogramConfiguration,
   Registry,
@@ -24,4 +28,24 @@ export function histogramIn<Label extends string>(
   const existing = metrics.getSingleMetric(configuration.name)
   if (existing instanceof Histogram) return existing
   return new Histogram({ ...configuration, registers: [metrics] })
+}
+
+/** The registry's counter of that name; made when it is not there yet. */
+export function counterIn<Label extends string>(
+  metrics: Metrics,
+  configuration: CounterConfiguration<Label>,
+): Counter<Label> {
+  const existing = metrics.getSingleMetric(configuration.name)
+  if (existing instanceof Counter) return existing
+  return new Counter({ ...configuration, registers: [metrics] })
+}
+
+/** The registry's gauge of that name; made when it is not there yet. */
+export function gaugeIn<Label extends string>(
+  metrics: Metrics,
+  configuration: GaugeConfiguration<Label>,
+): Gauge<Label> {
+  const existing = metrics.getSingleMetric(configuration.name)
+  if (existing instanceof Gauge) return existing
+  return new Gauge({ ...configuration, registers: [metrics] })
 }
