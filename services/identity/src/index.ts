@@ -1,1 +1,2 @@
-export {}
+export type { OnSetupToken } from './compose.ts'
+export { createIdentityService, identityService } from './identity-service.ts'

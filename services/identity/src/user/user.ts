@@ -37,6 +37,10 @@ export const userRejected = rejections({
   USER_EXISTS: ['already_exists', 'there is a user with this name'],
   USER_NOT_FOUND: ['not_found', 'there is no such user'],
   USER_DISABLED: ['failed_precondition', 'the user is disabled; enable the user first'],
+  PASSWORD_CHANGED: [
+    'unauthenticated',
+    'the password was changed just now; sign in with the new one',
+  ],
   SERVICE_HAS_NO_PASSWORD: [
     'failed_precondition',
     'a service identity has no password; issue a token for it',
