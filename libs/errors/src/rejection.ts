@@ -7,6 +7,7 @@ export type Category =
   | 'permission_denied'
   | 'unauthenticated'
   | 'resource_exhausted'
+  | 'unavailable'
 
 export type Details = Readonly<Record<string, string | number | boolean>>
 

@@ -26,6 +26,7 @@ const CATEGORIES: Partial<Record<Status, Category>> = {
   [Status.PERMISSION_DENIED]: 'permission_denied',
   [Status.UNAUTHENTICATED]: 'unauthenticated',
   [Status.RESOURCE_EXHAUSTED]: 'resource_exhausted',
+  [Status.UNAVAILABLE]: 'unavailable',
 }
 
 /** The other side's rejection, to hand on as one's own; `undefined` when the call failed otherwise. */

@@ -23,6 +23,7 @@ const CODES: Readonly<Record<Category, Status>> = {
   permission_denied: Status.PERMISSION_DENIED,
   unauthenticated: Status.UNAUTHENTICATED,
   resource_exhausted: Status.RESOURCE_EXHAUSTED,
+  unavailable: Status.UNAVAILABLE,
 }
 
 // Sockets that fail, and PostgreSQL's classes 08, 53 and 57P: connection, resources, shutdown.

@@ -13,7 +13,11 @@ const rejected = rejections({
     'failed_precondition',
     "the roles that the agent's manifest installed on this cluster cover none of the user's grants; join the cluster again with a higher install level",
   ],
-  STARTING: ['failed_precondition', 'the session service is still reading the logs; try again'],
+  STARTING: ['unavailable', 'the session service is still reading the logs; try again'],
+  ACCOUNT_NOT_MADE: [
+    'unavailable',
+    'no agent of the cluster made the account in time; see "postern cluster show" for its agents',
+  ],
 })
 
 /** How often the wait looks again when nobody says that something changed. */
@@ -21,16 +25,11 @@ const LOOK_AGAIN_MS = 250
 const ATTEMPTS_MAX = 3
 const ACCOUNT_RANDOM_BYTES = 5
 
-/** No agent made the account in time. */
-export class AccountNotMadeError extends Error {
-  override readonly name = 'AccountNotMadeError'
-}
-
 /**
  * Answers the user's open session on the cluster, with its account made as the grants want it now;
  * opens one if there is none.
  *
- * @throws Rejection when nothing is granted; AccountNotMadeError when no agent made it in time
+ * @throws Rejection when nothing is granted, or no agent made the account in time
  */
 export function createOpenSession(needs: {
   sessions: SessionRepository
@@ -77,7 +76,7 @@ export function createOpenSession(needs: {
       if (row.state === 'active' && row.provisioned >= row.version) return row
       if (row.state === 'ending' || row.state === 'ended') throw rejected('NO_ACCESS')
       const left = deadline - now().getTime()
-      if (left <= 0 || signal.aborted) throw new AccountNotMadeError(complaint(row))
+      if (left <= 0 || signal.aborted) throw rejected('ACCOUNT_NOT_MADE', { problem: row.problem })
       await sessions.changed(Math.min(left, LOOK_AGAIN_MS), signal)
       row = (await sessions.find(row.session_id)) ?? row
     }
@@ -94,11 +93,6 @@ function judge(access: AccessView, userId: string, clusterId: string, at: Date) 
     throw rejected('GRANTS_NOT_COVERED', { grants: judgement.uncovered.join('; ') })
   }
   return judgement
-}
-
-function complaint({ problem }: SessionRow): string {
-  if (problem !== '') return `the agent could not make the account: ${problem}`
-  return 'no agent of the cluster made the account in time; is it running and connected?'
 }
 
 function isReason(error: unknown, reason: string): boolean {

@@ -19,7 +19,7 @@ import type { RenderJoinManifest } from './join-manifest.ts'
 const rejected = rejections({
   PAGE_SIZE: ['invalid_argument', 'page_size is 1 to 1000'],
   INSTALL_LEVEL: ['invalid_argument', 'install_level is VIEW, EDIT or ADMIN'],
-  STARTING: ['failed_precondition', 'tunnel-broker is still reading the logs; try again'],
+  STARTING: ['unavailable', 'tunnel-broker is still reading the logs; try again'],
 })
 
 const PAGE_SIZE_DEFAULT = 100
