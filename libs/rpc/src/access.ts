@@ -38,9 +38,22 @@ export function accessOf(
   serviceNames: readonly string[],
   descriptors: Uint8Array = fileDescriptorSet,
 ): AccessTable {
+  const methods = methodsOf(serviceNames, descriptors)
+  return new Map(methods.map(({ path, access }) => [path, access]))
+}
+
+/** Every RPC of the services, with what it declares. @throws as `accessOf` */
+export function methodsOf(
+  serviceNames: readonly string[],
+  descriptors: Uint8Array = fileDescriptorSet,
+): { path: string; access: Access; serverStreams: boolean }[] {
   const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, descriptors))
   const methods = serviceNames.flatMap((name) => serviceIn(registry, name).methods)
-  return new Map(methods.map((method) => [pathOf(method), accessOfMethod(registry, method)]))
+  return methods.map((method) => ({
+    path: pathOf(method),
+    access: accessOfMethod(registry, method),
+    serverStreams: ['server_streaming', 'bidi_streaming'].includes(method.methodKind),
+  }))
 }
 
 /** What a user needs, what a peer needs: decided before the user is known. */

@@ -1,1 +1,2 @@
-export {}
+export { type CallAs, callAs, contextAs } from './testing/call-as.ts'
+export { openDoors, type SweepAnswer, type SweepNeeds, sweepRpcs } from './testing/sweep-rpcs.ts'
