@@ -1,1 +1,1 @@
-export {}
+export { relayService } from './definition.ts'

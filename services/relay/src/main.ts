@@ -1,0 +1,4 @@
+import { runMain } from '@postern/service'
+import { relayService } from './definition.ts'
+
+await runMain(relayService)

@@ -1,0 +1,83 @@
+import type { Socket } from 'node:net'
+import type { RelaySignals, SpliceKind } from '../signals.ts'
+
+/** Sockets that were joined: whatever one sends, the other gets, as it is. */
+export type Splices = {
+  /** False: there are too many. `agent` is the end whose bytes go up. */
+  join(kind: SpliceKind, agent: Socket, other: Socket): boolean
+  readonly count: number
+  /** Resolves when none is left. */
+  drained(): Promise<void>
+  cut(): void
+}
+
+type Splice = {
+  readonly kind: SpliceKind
+  readonly agent: Socket
+  readonly other: Socket
+  countedUp: number
+  countedDown: number
+}
+
+const KEEP_ALIVE_MS = 30_000
+
+export function createSplices(splicesMax: number, signals: RelaySignals): Splices {
+  const splices = new Set<Splice>()
+  const onDrained = new Set<() => void>()
+
+  // What a socket has written is what was carried: nothing is counted on the way.
+  const count = (splice: Splice) => {
+    const up = splice.other.bytesWritten
+    const down = splice.agent.bytesWritten
+    signals.carried(splice.kind, 'up', up - splice.countedUp)
+    signals.carried(splice.kind, 'down', down - splice.countedDown)
+    splice.countedUp = up
+    splice.countedDown = down
+  }
+  signals.observe({ splices: () => splices.size, count: () => splices.forEach(count) })
+
+  return {
+    join(kind, agent, other) {
+      if (splices.size >= splicesMax) return false
+      const splice: Splice = { kind, agent, other, countedUp: 0, countedDown: 0 }
+      splices.add(splice)
+      signals.spliced(kind)
+      const over = () => {
+        if (!splices.delete(splice)) return
+        count(splice)
+        if (splices.size === 0) for (const resolve of onDrained) resolve()
+      }
+      carry(agent, other, over)
+      carry(other, agent, over)
+      return true
+    },
+    get count() {
+      return splices.size
+    },
+    drained: () =>
+      new Promise((resolve) => {
+        if (splices.size === 0) resolve()
+        else onDrained.add(resolve)
+      }),
+    cut() {
+      for (const { agent, other } of splices) {
+        agent.destroy()
+        other.destroy()
+      }
+    },
+  }
+}
+
+/**
+ * One direction. An end goes on as an end, so that each direction ends by itself; anything else that
+ * closes one socket resets the other, so that what was cut off never looks complete.
+ */
+function carry(from: Socket, to: Socket, over: () => void): void {
+  from.setKeepAlive(true, KEEP_ALIVE_MS)
+  from.pipe(to)
+  from.once('close', () => {
+    const complete = from.readableEnded && from.writableFinished
+    if (!complete) to.resetAndDestroy()
+    if (to.destroyed) over()
+  })
+}
