@@ -24,6 +24,16 @@ export type ServiceDefinition<Config, Database, Event extends DomainEvent> = {
   readonly tlsIdentity?: (
     needs: Pick<Runtime<Config, Database, Event>, 'config' | 'trustDomain' | 'log' | 'now'>,
   ) => Promise<RenewingTlsIdentity>
+  /**
+   * Only audit: rebuilds and verifies what is not a fold of the event log, after its projections were.
+   * Answers whether all of it was as it should be.
+   */
+  readonly rebuildOwn?: (
+    needs: Pick<Runtime<Config, Database, Event>, 'config' | 'trustDomain' | 'db'> & {
+      readonly verify: boolean
+      readonly say: (text: string) => void
+    },
+  ) => Promise<boolean>
   compose(runtime: Runtime<Config, Database, Event>): Promise<Composed>
 }
 

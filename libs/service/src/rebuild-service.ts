@@ -42,5 +42,8 @@ export async function rebuildService<Config, Database, Event extends DomainEvent
     const verdict = equal ? 'equal' : `DIFFERENT, ${replaced ? 'replaced' : 'kept as it was'}`
     say(`  ${projection}: ${events} events, ${verdict}`)
   }
-  return report.equal
+  const { trustDomain } = settings.shared
+  const own = { config: settings.own, trustDomain, db: eventLog.db, verify, say }
+  const isOwnEqual = (await definition.rebuildOwn?.(own)) ?? true
+  return report.equal && isOwnEqual
 }

@@ -1,1 +1,1 @@
-export {}
+export { auditService } from './compose.ts'

@@ -1,0 +1,117 @@
+import { AuditServiceDefinition } from '@postern/proto/postern/audit/v1/audit'
+import { register } from '@postern/rpc'
+import { defineService } from '@postern/service'
+import type { Migration } from 'kysely/migration'
+import { loadSigner } from './adapters/signing-key.ts'
+import { type AuditConfig, settings } from './config.ts'
+import type { AuditDatabase } from './database.ts'
+import { createIngestRpc } from './ingest/ingest-rpc.ts'
+import { ensureLogHead, LogDamagedError, loadEdge, readLogHead } from './log/log-head.ts'
+import { createLogReader } from './log/log-reader.ts'
+import { createLogHandlers } from './log/log-rpc.ts'
+import { verifyStoredLog } from './log/log-verification.ts'
+import { createLogWriter } from './log/log-writer.ts'
+import { createSequencer } from './log/sequencer.ts'
+import { log as logMigration } from './migrations/0001-log.ts'
+import { search as searchMigration } from './migrations/0002-search.ts'
+import { producers as producersMigration } from './migrations/0003-producers.ts'
+import type { ProducerEvent } from './producer/producer.ts'
+import { producerCodec } from './producer/producer-codec.ts'
+import { createProducerRepository, readProducerStates } from './producer/producer-repository.ts'
+import { producers } from './producer/producers-projection.ts'
+import { rebuildRecords } from './record/rebuild-records.ts'
+import { createRecordHandlers } from './record/record-rpc.ts'
+import { searchRecords } from './record/record-search.ts'
+import { auditSignals } from './signals.ts'
+import { createAuditPublisher } from './stream/audit-publisher.ts'
+import { createLogTail } from './stream/log-tail.ts'
+
+const migrations: Readonly<Record<string, Migration>> = {
+  '0001-log': logMigration,
+  '0002-search': searchMigration,
+  '0003-producers': producersMigration,
+}
+
+export const auditService = defineService<AuditConfig, AuditDatabase, ProducerEvent>({
+  name: 'audit',
+  settings,
+  log: { codec: producerCodec, projections: [producers], migrations },
+
+  async compose({ config, trustDomain, db, store, bus, log, metrics, now }) {
+    const signer = await loadSigner(originOf(config, trustDomain), config.signingKeyFile)
+    const { verifierKey } = signer
+    await ensureLogHead(db, signer)
+    // A log that was altered or is signed with another key is not written onto.
+    await loadEdge(db, await readLogHead(db, verifierKey))
+
+    const signals = auditSignals(metrics)
+    const reader = createLogReader({ db, verifierKey })
+    const publisher = createAuditPublisher({
+      bus,
+      tail: createLogTail(db),
+      origin: signer.name,
+      checkpoint: async () => (await reader.head()).note,
+      retention: { maxAgeSeconds: config.streamMaxAgeSeconds, maxBytes: config.streamMaxBytes },
+      signals,
+      log,
+      now,
+    })
+    const sequencer = createSequencer({
+      writer: createLogWriter({ db, producers: createProducerRepository(store), signer, now }),
+      log,
+      signals,
+      onWritten: publisher.wake,
+    })
+
+    return {
+      rpc: [
+        createIngestRpc({
+          sequencer,
+          storedOf: async ({ id }) => (await readProducerStates(db, [id])).get(id)?.stored ?? 0n,
+        }),
+        register(AuditServiceDefinition, {
+          ...createLogHandlers(reader, verifierKey),
+          ...createRecordHandlers({
+            log: reader,
+            search: async (wanted) => await searchRecords(db, wanted),
+          }),
+        }),
+      ],
+      async start() {
+        publisher.start()
+      },
+      async ready() {
+        return await problemOf(reader.head)
+      },
+      async stop() {
+        await sequencer.stop()
+        await publisher.stop()
+      },
+    }
+  },
+
+  /** The log itself is primary data: it is verified, and what searches look at is folded from it again. */
+  async rebuildOwn({ config, trustDomain, db, verify, say }) {
+    const signer = await loadSigner(originOf(config, trustDomain), config.signingKeyFile)
+    const { size, problems } = await verifyStoredLog(db, signer.verifierKey)
+    say(`  log: ${size} entries, ${problems.length === 0 ? 'verified' : 'DAMAGED'}`)
+    for (const problem of problems) say(`    ${problem}`)
+    const { entries, different } = await rebuildRecords(db, { verify })
+    const verdict = `${different} rows DIFFERENT, ${verify ? 'kept as they were' : 'replaced'}`
+    say(`  records: ${entries} entries, ${different === 0 ? 'equal' : verdict}`)
+    return problems.length === 0 && different === 0
+  },
+})
+
+function originOf({ logOrigin }: AuditConfig, trustDomain: string): string {
+  return logOrigin ?? `${trustDomain}/audit`
+}
+
+async function problemOf(head: () => Promise<unknown>): Promise<string | undefined> {
+  try {
+    await head()
+    return undefined
+  } catch (error) {
+    return error instanceof LogDamagedError ? error.message : 'the audit log cannot be read'
+  }
+}

@@ -1,0 +1,44 @@
+import type { Generated } from 'kysely'
+
+// bigints are asked for as text or number where they are used, so that no driver setting matters.
+type Bigint = bigint | number | string
+
+export type AuditDatabase = {
+  /** The log itself: what was hashed, in order. Never changed. */
+  entry: {
+    idx: Bigint
+    producer_id: string
+    number: Bigint
+    body: Buffer
+    stored_at: Date | string
+  }
+  /** The bytes of records that were not valid; their entry carries the SHA-256. Never changed. */
+  invalid_record: { idx: Bigint; body: Buffer }
+  /** C2SP tiles; a row grows until its tile is full. */
+  tile: { level: number; idx: Bigint; hashes: Buffer }
+  /** One row: the newest checkpoint. */
+  log_head: { only: Generated<boolean>; size: Bigint; root: Buffer; checkpoint: string }
+  /** Fold of `entry`: what searches look at. */
+  record: RecordTable
+  /** Fold of the event log. */
+  producer: { id: string; name: string; registered_at: Date | string }
+  /** Fold of the event log. */
+  spool_gap: { producer_id: string; first: Bigint; last: Bigint; detected_at: Date | string }
+}
+
+export type RecordTable = {
+  idx: Bigint
+  producer_id: string
+  audit_id: string
+  stage: string
+  user_name: string
+  cluster: string
+  namespace: string
+  verb: string
+  resource: string
+  subresource: string
+  decision: string
+  received_at: Date | string
+  /** An intent whose outcome is not there yet. */
+  open: boolean
+}

@@ -1,0 +1,212 @@
+import type { Actor } from '@postern/eventing'
+import { growEdge, leafHash, type NoteSigner, type TreeEdge } from '@postern/tlog'
+import { type Kysely, sql, type Transaction } from 'kysely'
+import type { AuditDatabase } from '../database.ts'
+import type { ProducerKey } from '../producer/producer-id.ts'
+import {
+  type ProducerRepository,
+  type ProducerState,
+  readProducerStates,
+} from '../producer/producer-repository.ts'
+import { toLogEntry } from '../record/log-entry.ts'
+import { insertRecords } from '../record/record-rows.ts'
+import { isAt, loadEdge, lockForWriting, readLogHead, writeLogHead } from './log-head.ts'
+import { writeTiles } from './tile-table.ts'
+
+/** A contiguous run of one producer's records. */
+export type Delivery = {
+  readonly producer: ProducerKey
+  /** Number of the first record, from 1. */
+  readonly first: bigint
+  readonly records: readonly Uint8Array[]
+  readonly actor: Actor
+}
+
+/** Another writer was here first: look again. */
+class OutrunError extends Error {}
+
+const ATTEMPTS_MAX = 5
+
+export type LogWriter = ReturnType<typeof createLogWriter>
+
+/**
+ * Writes deliveries into the log: entries, search rows, tiles and the signed checkpoint in one
+ * transaction. Several writers on one database take turns; each finds out under the lock whether
+ * another wrote since, and then reads the edge of the tree anew.
+ */
+export function createLogWriter(needs: {
+  db: Kysely<AuditDatabase>
+  producers: ProducerRepository
+  signer: NoteSigner
+  now: () => Date
+}) {
+  const { db, producers, signer, now } = needs
+  let known: TreeEdge | undefined
+
+  /** Either all of these are in the log afterwards or none. */
+  async function commit(step: Step): Promise<void> {
+    let grown: TreeEdge | undefined
+    const work = async (tx: Transaction<AuditDatabase>) => {
+      await lockForWriting(tx)
+      grown = await writeStep(tx, step, known)
+    }
+    if (step.eventful === undefined) {
+      await db.transaction().execute(work)
+    } else {
+      await producers.takeDelivery(step.eventful, work)
+    }
+    if (grown === undefined) throw new OutrunError('the producer was registered meanwhile')
+    known = grown
+  }
+
+  async function writeStep(
+    tx: Transaction<AuditDatabase>,
+    { deliveries, expected }: Step,
+    edge: TreeEdge | undefined,
+  ): Promise<TreeEdge> {
+    const head = await readLogHead(tx, signer.verifierKey)
+    const before = isAt(edge, head) ? edge : await loadEdge(tx, head)
+    const states = await readProducerStates(tx, [...expected.keys()])
+    for (const [id, stored] of expected) {
+      if (states.get(id)?.stored !== stored) throw new OutrunError('another writer was first')
+    }
+    const fresh = await freshRecords(tx, deliveries, expected)
+    if (fresh.length === 0) return before
+
+    const storedAt = now().toISOString()
+    const entries = fresh.map((record, at) => ({
+      ...toLogEntry(record),
+      idx: head.size + at,
+      number: record.number,
+      producerId: record.producerId,
+      storedAt,
+    }))
+    await sql`
+      insert into entry (idx, producer_id, number, body, stored_at)
+      select *, ${storedAt}::timestamptz from unnest(
+        ${entries.map(({ idx }) => idx)}::bigint[],
+        ${entries.map(({ producerId }) => producerId)}::uuid[],
+        ${entries.map(({ number }) => String(number))}::bigint[],
+        ${entries.map(({ body }) => Buffer.from(body))}::bytea[]
+      )`.execute(tx)
+    for (const { idx, invalidRecord } of entries) {
+      if (invalidRecord === undefined) continue
+      const body = Buffer.from(invalidRecord)
+      await tx.insertInto('invalid_record').values({ idx, body }).execute()
+    }
+    await insertRecords(tx, entries)
+    const {
+      edge: after,
+      tiles,
+      root,
+    } = growEdge(
+      before,
+      entries.map(({ body }) => leafHash(body)),
+    )
+    await writeTiles(tx, tiles)
+    await writeLogHead(tx, { size: after.frontier.size, root }, signer)
+    return after
+  }
+
+  return {
+    /**
+     * Answers, for each delivery, the number up to which everything of its producer is stored.
+     *
+     * @throws LogDamagedError when the log is not what was signed: nothing is written onto it
+     */
+    async write(deliveries: readonly Delivery[]): Promise<readonly bigint[]> {
+      for (let attempt = 1; ; attempt += 1) {
+        const ids = [...new Set(deliveries.map(({ producer }) => producer.id))]
+        const steps = planSteps(deliveries, await readProducerStates(db, ids))
+        try {
+          for (const step of steps) await commit(step)
+          return steps.flatMap(({ stored }) => stored)
+        } catch (error) {
+          if (!(error instanceof OutrunError) || attempt === ATTEMPTS_MAX) throw error
+        }
+      }
+    },
+  }
+}
+
+/** Deliveries that are written in one transaction. */
+type Step = {
+  readonly deliveries: readonly Delivery[]
+  /** What each producer must have stored before, for this plan to hold. */
+  readonly expected: ReadonlyMap<string, bigint>
+  /** For each delivery: what its producer has stored after it. */
+  readonly stored: readonly bigint[]
+  /** Present where an event goes with it: its only delivery is from a new producer, or after a gap. */
+  readonly eventful?: Delivery & { readonly stored: bigint }
+}
+
+/** Deliveries in their order; those that events go with apart, since an event has a transaction. */
+export function planSteps(
+  deliveries: readonly Delivery[],
+  states: ReadonlyMap<string, ProducerState>,
+): readonly Step[] {
+  const steps: Step[] = []
+  const now = new Map(states)
+  let quiet: { deliveries: Delivery[]; expected: Map<string, bigint>; stored: bigint[] } | undefined
+  for (const delivery of deliveries) {
+    const { id } = delivery.producer
+    const { registered, stored } = now.get(id) ?? { registered: false, stored: 0n }
+    const last = delivery.first + BigInt(delivery.records.length) - 1n
+    const after = last > stored ? last : stored
+    now.set(id, { registered: true, stored: after })
+    if (!registered || delivery.first > stored + 1n) {
+      quiet = undefined
+      steps.push({
+        deliveries: [delivery],
+        expected: new Map([[id, stored]]),
+        stored: [after],
+        eventful: { ...delivery, stored },
+      })
+      continue
+    }
+    if (quiet === undefined) {
+      quiet = { deliveries: [], expected: new Map(), stored: [] }
+      steps.push(quiet)
+    }
+    quiet.deliveries.push(delivery)
+    quiet.stored.push(after)
+    if (!quiet.expected.has(id)) quiet.expected.set(id, stored)
+  }
+  return steps
+}
+
+/** The records that are not stored yet, in order. Late ones that fill a gap are among them. */
+async function freshRecords(
+  tx: Transaction<AuditDatabase>,
+  deliveries: readonly Delivery[],
+  expected: ReadonlyMap<string, bigint>,
+) {
+  const fresh: { producerId: string; producer: string; number: bigint; record: Uint8Array }[] = []
+  const taken = new Set<string>()
+  for (const { producer, first, records } of deliveries) {
+    const stored = expected.get(producer.id) ?? 0n
+    const known = first <= stored ? await storedNumbers(tx, producer.id, first, records.length) : []
+    const repeated = new Set(known)
+    for (const [at, record] of records.entries()) {
+      const number = first + BigInt(at)
+      const key = `${producer.id} ${number}`
+      if (repeated.has(number) || taken.has(key)) continue
+      taken.add(key)
+      fresh.push({ producerId: producer.id, producer: producer.name, number, record })
+    }
+  }
+  return fresh
+}
+
+async function storedNumbers(
+  tx: Transaction<AuditDatabase>,
+  producerId: string,
+  first: bigint,
+  count: number,
+): Promise<readonly bigint[]> {
+  const { rows } = await sql<{ number: string }>`
+    select number::text as number from entry
+    where producer_id = ${producerId} and number >= ${String(first)}::bigint
+      and number < ${String(first + BigInt(count))}::bigint`.execute(tx)
+  return rows.map(({ number }) => BigInt(number))
+}

@@ -1,0 +1,4 @@
+import { runMain } from '@postern/service'
+import { auditService } from './compose.ts'
+
+await runMain(auditService)

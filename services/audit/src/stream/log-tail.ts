@@ -1,0 +1,52 @@
+import { type Kysely, sql } from 'kysely'
+import type { AuditDatabase } from '../database.ts'
+
+export type TailEntry = { readonly index: number; readonly body: Buffer }
+
+export type LogTail = ReturnType<typeof createLogTail>
+
+/** What the publisher of the stream reads. */
+export function createLogTail(db: Kysely<AuditDatabase>) {
+  async function storedAt(index: number): Promise<Date | undefined> {
+    const { rows } = await sql<{ at: Date }>`
+      select stored_at as at from entry where idx = ${index}`.execute(db)
+    return rows[0]?.at
+  }
+
+  return {
+    async read(first: number, limit: number): Promise<readonly TailEntry[]> {
+      const { rows } = await sql<{ idx: string; body: Buffer }>`
+        select idx::text as idx, body from entry
+        where idx >= ${first} order by idx limit ${limit}`.execute(db)
+      return rows.map(({ idx, body }) => ({ index: Number(idx), body }))
+    },
+
+    async size(): Promise<number> {
+      const { rows } = await sql<{ size: string }>`
+        select size::text as size from log_head`.execute(db)
+      return Number(rows[0]?.size ?? 0)
+    },
+
+    /** Index of the first entry that was stored since; found in a few steps, for they are in order. */
+    async firstSince(since: Date): Promise<number> {
+      let low = 0
+      let high = await this.size()
+      while (low < high) {
+        const middle = Math.floor((low + high) / 2)
+        const at = await storedAt(middle)
+        if (at !== undefined && at < since) low = middle + 1
+        else high = middle
+      }
+      return low
+    },
+
+    /** Changes when the database is restored from a backup. */
+    async epoch(): Promise<string> {
+      const { rows } = await sql<{ epoch: string }>`
+        select epoch::text as epoch from head`.execute(db)
+      const [head] = rows
+      if (head === undefined) throw new Error('the event log has no head')
+      return head.epoch
+    },
+  }
+}
