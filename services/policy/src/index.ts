@@ -1,1 +1,1 @@
-export {}
+export { policyService } from './compose.ts'

@@ -1,7 +1,6 @@
 import { rejections } from '@postern/errors'
 import type { Kysely } from 'kysely'
 import type { IdentityDatabase } from '../database.ts'
-import { lockAdministrators } from '../directory-locks.ts'
 import { HUMAN } from '../user/user.ts'
 import { ADMINISTRATOR } from './group.ts'
 
@@ -25,7 +24,6 @@ export async function refuseLossOfAdministrators(
   db: Kysely<IdentityDatabase>,
   { userId, groupId }: Loss,
 ): Promise<void> {
-  await lockAdministrators(db)
   const before = await memberships(db).execute()
   const isLost = (row: (typeof before)[number]) =>
     (userId === undefined || row.user_id === userId) &&

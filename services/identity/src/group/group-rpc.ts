@@ -94,9 +94,10 @@ function parsePlatformRole(role: PlatformRole): Role {
     case PlatformRole.PLATFORM_ROLE_AUDITOR:
       return AUDITOR
     case PlatformRole.UNRECOGNIZED:
-    default:
-      throw rejected('INVALID_PLATFORM_ROLE')
+      break
   }
+  // Any other number that came over the wire, too.
+  throw rejected('INVALID_PLATFORM_ROLE')
 }
 
 function toProtoRole(role: number): PlatformRole {

@@ -3,7 +3,6 @@ import { type Id, newId } from '@postern/ids'
 import { newSecret, sha256 } from '@postern/pki'
 import type { Kysely, Transaction } from 'kysely'
 import type { IdentityDatabase } from '../database.ts'
-import { lockUser } from '../directory-locks.ts'
 import { ADMINISTRATOR, AUDITOR, NO_ROLE, type PlatformRole } from '../group/group.ts'
 import type { IdentityEvent } from '../identity-event.ts'
 import { cutPage, type Page } from '../naming/page.ts'
@@ -72,7 +71,6 @@ export function createTokenRepository({ store, db, now }: Needs) {
         },
         actor,
         async guard(tx) {
-          await lockUser(tx, order.userId)
           await refuseUnlessEnabled(tx, order.userId)
           if (proof.type === 'password') {
             await refuseUnlessPassword(tx, order.userId, proof.passwordHash)

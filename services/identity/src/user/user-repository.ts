@@ -2,7 +2,6 @@ import type { Actor, EventStore } from '@postern/eventing'
 import { type Id, isId } from '@postern/ids'
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { IdentityDatabase } from '../database.ts'
-import { lockUser } from '../directory-locks.ts'
 import { refuseLossOfAdministrators } from '../group/administrators.ts'
 import type { IdentityEvent } from '../identity-event.ts'
 import { cutPage, type Page } from '../naming/page.ts'
@@ -18,13 +17,18 @@ type Guard = (db: Transaction<IdentityDatabase>) => Promise<void>
 type UserId = Id<'user'>
 
 export function createUserRepository({ store, db, now }: Needs) {
-  const execute = async (userId: UserId, command: UserCommand, actor: Actor, guard: Guard) => {
+  /** A guard runs under the lock of the log's head: what it sees is still so at the commit. */
+  const execute = async (
+    userId: UserId,
+    command: UserCommand,
+    actor: Actor,
+    guard: Guard = async () => undefined,
+  ) => {
     await store.execute({ stream: `user-${userId}`, decider: user, command, actor, guard })
   }
   const keepHash = (userId: UserId, passwordHash: string): Guard => {
     const row = { user_id: userId, password_hash: passwordHash, set_at: now().toISOString() }
     return async (tx) => {
-      await lockUser(tx, userId)
       const insert = tx.insertInto('credentials').values(row)
       await insert.onConflict((old) => old.column('user_id').doUpdateSet(row)).execute()
     }
@@ -45,39 +49,31 @@ export function createUserRepository({ store, db, now }: Needs) {
       actor: Actor,
     ) {
       const withPassword = passwordHash !== undefined
-      const guard = withPassword ? keepHash(order.userId, passwordHash) : async () => undefined
+      const guard = withPassword ? keepHash(order.userId, passwordHash) : undefined
       await execute(order.userId, { type: 'CreateUser', ...order, withPassword }, actor, guard)
     },
 
     async disable(userId: UserId, reason: string, actor: Actor) {
       await execute(userId, { type: 'DisableUser', reason }, actor, async (tx) => {
         await refuseLossOfAdministrators(tx, { userId })
-        await lockUser(tx, userId)
       })
     },
 
     async enable(userId: UserId, actor: Actor) {
-      await execute(userId, { type: 'EnableUser' }, actor, async (tx) => await lockUser(tx, userId))
+      await execute(userId, { type: 'EnableUser' }, actor)
     },
 
     /** The hash goes in the same transaction. */
     async delete(userId: UserId, actor: Actor) {
       await execute(userId, { type: 'DeleteUser' }, actor, async (tx) => {
         await refuseLossOfAdministrators(tx, { userId })
-        await lockUser(tx, userId)
         await tx.deleteFrom('credentials').where('user_id', '=', userId).execute()
       })
     },
 
     /** `replaces` is the hash of the password that was shown to be known; it must still be the one. */
-    async setPassword(
-      userId: UserId,
-      passwordHash: string,
-      actor: Actor,
-      replaces?: string | undefined,
-    ) {
+    async setPassword(userId: UserId, passwordHash: string, actor: Actor, replaces?: string) {
       await execute(userId, { type: 'SetPassword' }, actor, async (tx) => {
-        await lockUser(tx, userId)
         if (replaces !== undefined) await refuseUnlessPassword(tx, userId, replaces)
         await keepHash(userId, passwordHash)(tx)
       })

@@ -113,9 +113,10 @@ function parseKind(kind: UserKind): Kind {
     case UserKind.USER_KIND_SERVICE:
       return SERVICE
     case UserKind.UNRECOGNIZED:
-    default:
-      throw rejected('INVALID_KIND')
+      break
   }
+  // Any other number that came over the wire, too.
+  throw rejected('INVALID_KIND')
 }
 
 function toKind(kind: number): UserKind {

@@ -24,10 +24,6 @@ export const roleRejected = rejections({
   ROLE_EXISTS: ['already_exists', 'there is a role with this name'],
   ROLE_NOT_FOUND: ['not_found', 'there is no such role'],
   ROLE_IN_USE: ['failed_precondition', 'grants name this role; revoke or change them first'],
-  ROLE_RACED: [
-    'failed_precondition',
-    'the role was deleted, or a grant began to name it, at the same time; look again',
-  ],
 })
 
 export const role: Decider<Role, RoleCommand, RoleEvent> = {

@@ -1,0 +1,4 @@
+import { runMain } from '@postern/service'
+import { policyService } from './compose.ts'
+
+await runMain(policyService)
