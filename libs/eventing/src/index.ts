@@ -12,6 +12,7 @@ export {
 } from './follow-log.ts'
 export { type HoldLeaseOptions, holdLease, type Lease } from './hold-lease.ts'
 export { createLeaseClock } from './lease-clock.ts'
+export { provisionLogSql } from './log-schema.ts'
 export { openEventLog } from './open-event-log.ts'
 export type { ProcessManager, ProcessManagerOptions } from './process-manager.ts'
 export type { Projection } from './projection.ts'

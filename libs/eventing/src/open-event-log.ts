@@ -1,9 +1,100 @@
+import { openDatabase, openMaintenance } from './database.ts'
 import type { DomainEvent } from './decider.ts'
+import { adoptOrigin } from './epoch.ts'
 import type { EventLog, EventLogOptions } from './event-log.ts'
+import { createLeadership } from './leadership.ts'
+import { serveLog } from './log-rpc.ts'
+import { readHead } from './log-table.ts'
+import { namesOf } from './names.ts'
+import { messageOf, pause } from './pause.ts'
+import { createPgEventStore } from './pg-event-store.ts'
+import { prepareLog } from './prepare-log.ts'
+import { publishLog } from './publisher.ts'
+import { rebuildProjections } from './rebuild.ts'
+import { createProcessManager } from './run-process-manager.ts'
+import { createWaker } from './waker.ts'
+import { encodeHint } from './wire.ts'
 
-/** Migrates, brings the projections up to date, and answers a log that can be used at once. */
+const READY_MS_MAX = 2000
+
+/**
+ * Migrates, brings the projections to the head, and answers a log that can be used at once.
+ *
+ * @throws Error when PostgreSQL cannot be reached for half a minute, or a migration fails
+ */
 export async function openEventLog<Database, Event extends DomainEvent>(
   options: EventLogOptions<Database, Event>,
 ): Promise<EventLog<Database, Event>> {
-  throw new Error(`the log of ${options.service} is being built`)
+  const { service, codec, projections, bus, now, databaseUrl } = options
+  const log = options.log.child({ component: 'eventing' })
+  const names = namesOf(service)
+  const connection = { databaseUrl, service, log }
+  await prepareLog<Database, Event>({ ...options, log })
+
+  const db = openDatabase<Database>(connection)
+  const appended = createWaker()
+  const onAppend = appended.subscribe
+  const leadership = createLeadership({
+    ...connection,
+    channel: names.channel,
+    notified: appended.wake,
+    // A failover breaks the connection, and may have lost the last commits.
+    connected: async () => await adoptOrigin(db, log),
+  })
+  const served = serveLog({ db, service, log })
+  const ending: (() => void)[] = []
+
+  leadership.add({
+    name: 'publisher',
+    run: async (signal) => await publishLog({ db, service, bus, log, onAppend }, signal),
+  })
+
+  return {
+    db,
+    store: createPgEventStore<Database, Event>({
+      db,
+      codec,
+      projections,
+      now,
+      channel: names.channel,
+      committed: (head) => bus.publishCore(names.hint, encodeHint(head)),
+    }),
+    registration: served.registration,
+    processManager(wanted) {
+      const { manager, run } = createProcessManager({ db, service, codec, log, onAppend }, wanted)
+      if (wanted.effectsOff !== true)
+        leadership.add({ name: `process-manager:${wanted.name}`, run })
+      return manager
+    },
+    async start() {
+      leadership.start()
+      ending.push(served.answerOnBus(bus))
+    },
+    async stop() {
+      for (const end of ending.splice(0)) end()
+      await leadership.stop()
+      await db.destroy()
+    },
+    async rebuild({ verify = false } = {}) {
+      const maintenance = openMaintenance<Database>(connection)
+      try {
+        return await rebuildProjections(maintenance, { projections, codec }, { verify })
+      } finally {
+        await maintenance.destroy()
+      }
+    },
+    async ready() {
+      const late = new AbortController()
+      try {
+        return await Promise.race([
+          readHead(db).then(() => undefined),
+          pause(READY_MS_MAX, late.signal).then(() => 'PostgreSQL does not answer in time'),
+        ])
+      } catch (error) {
+        return `PostgreSQL cannot be used: ${messageOf(error)}`
+      } finally {
+        late.abort()
+      }
+    },
+  }
 }

@@ -1,0 +1,111 @@
+import { type Bus, type BusStream, StreamMissingError, WrongLastSequenceError } from '@postern/bus'
+import type { Log } from '@postern/telemetry'
+import type { Executor } from './database.ts'
+import { changeEpoch } from './epoch.ts'
+import { type LogEvent, readHead, readLog } from './log-table.ts'
+import { namesOf } from './names.ts'
+import { messageOf, pause, pauseUnless } from './pause.ts'
+import { toBusMessage } from './wire.ts'
+
+export type PublisherNeeds = {
+  readonly db: Executor
+  readonly service: string
+  readonly bus: Bus
+  readonly log: Log
+  /** Calls back when something was appended. */
+  readonly onAppend: (listener: () => void) => () => void
+}
+
+const PAGE = 256
+/** Published at once: each expects the one before it, so the order holds whatever is lost. */
+const WINDOW = 64
+const POLL_MS = 250
+const OFFLINE_MS = 1000
+const CHECK_MS = 2000
+const RETRY_MS = 250
+const RETRY_MS_MAX = 5000
+const RETENTION_SECONDS = 30 * 24 * 60 * 60
+/** What a stream that is made anew gets of an old log; readers pull the rest. */
+const REFILL_MAX = 200_000n
+
+/**
+ * Copies the log to its stream, in order: the event table is the outbox. It never trusts what it did
+ * before: whenever the stream is not where it should be, it asks where it is and resumes there.
+ */
+export async function publishLog(needs: PublisherNeeds, signal: AbortSignal): Promise<void> {
+  const { db, service, bus, log, onAppend } = needs
+  const stream = bus.stream(namesOf(service).stream)
+  let at: { readonly pos: bigint; readonly epoch: string } | undefined
+  let checkedAt = 0
+  let retryMs = RETRY_MS
+  while (!signal.aborted) {
+    if (!bus.connected) {
+      at = undefined
+      await pauseUnless((listener) => bus.onConnect(listener), OFFLINE_MS, signal)
+      continue
+    }
+    try {
+      if (at === undefined || performance.now() - checkedAt > CHECK_MS) {
+        at = await resume(needs, stream)
+        checkedAt = performance.now()
+      }
+      const { head, events } = await readLog(db, at.pos, PAGE)
+      if (head.epoch !== at.epoch) {
+        at = undefined
+      } else if (events.length === 0) {
+        await pauseUnless(onAppend, POLL_MS, signal)
+      } else {
+        at = { pos: await publishRun(needs, stream, at, events), epoch: head.epoch }
+      }
+      retryMs = RETRY_MS
+    } catch (error) {
+      at = undefined
+      const expected =
+        error instanceof WrongLastSequenceError || error instanceof StreamMissingError
+      log[expected ? 'debug' : 'warn']({ error: messageOf(error) }, 'publishing was interrupted')
+      await pause(retryMs * (0.5 + Math.random()), signal)
+      retryMs = Math.min(retryMs * 2, RETRY_MS_MAX)
+    }
+  }
+}
+
+/** Where the stream is. Makes it where it is missing, or a copy of another epoch. */
+async function resume(
+  { db, service, log }: PublisherNeeds,
+  stream: BusStream,
+): Promise<{ pos: bigint; epoch: string }> {
+  const { pos, epoch } = await readHead(db)
+  const firstSeq = pos > REFILL_MAX ? pos - REFILL_MAX + 1n : 1n
+  const subjects = [namesOf(service).subjects]
+  await stream.ensure({ subjects, firstSeq, maxAgeSeconds: RETENTION_SECONDS, epoch })
+  const last = await stream.lastSeq()
+  // The head is read after the stream: it can only be behind when the log itself went back.
+  const head = await readHead(db)
+  if (head.epoch === epoch && last > head.pos) {
+    log.error({ stream: last, head: head.pos }, 'the log is behind its copy: it was restored')
+    await changeEpoch(db, epoch)
+    throw new WrongLastSequenceError('the epoch was changed')
+  }
+  return { pos: last, epoch }
+}
+
+async function publishRun(
+  { service }: PublisherNeeds,
+  stream: BusStream,
+  at: { readonly pos: bigint; readonly epoch: string },
+  events: readonly LogEvent[],
+): Promise<bigint> {
+  let { pos } = at
+  for (let start = 0; start < events.length; start += WINDOW) {
+    const window = events.slice(start, start + WINDOW)
+    const outcomes = await Promise.allSettled(
+      window.map(async (event) => {
+        if (event.pos <= pos) throw new Error(`the log repeats ${event.pos}`)
+        await stream.publish(toBusMessage(service, at.epoch, event), event.pos - 1n)
+      }),
+    )
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+    pos += BigInt(window.length)
+  }
+  return pos
+}
