@@ -16,8 +16,8 @@ export type TestAuthority = {
   /** PEM of the root. */
   readonly ca: string
   /** A certificate for the SPIFFE path: `material('service/policy')`, `material('agent/c1/a1')`. */
-  material(path: string, options?: TestLeafOptions): Promise<TlsMaterial>
-  identity(path: string, options?: TestLeafOptions): Promise<StaticTlsIdentity>
+  readonly material: (path: string, options?: TestLeafOptions) => Promise<TlsMaterial>
+  readonly identity: (path: string, options?: TestLeafOptions) => Promise<StaticTlsIdentity>
 }
 
 export type TestLeafOptions = { now?: Date; lifeSeconds?: number; dnsNames?: readonly string[] }

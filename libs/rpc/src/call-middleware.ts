@@ -26,7 +26,8 @@ export type CallMiddlewareNeeds = {
   readonly stopping: AbortSignal
 }
 
-const TOKEN_LENGTH_MAX = 512
+// HTTP/2 joins repeated metadata with commas, which no token of ours has.
+const TOKEN = /^[A-Za-z0-9_-]{1,512}$/
 
 const rejected = rejections({
   UNKNOWN_PEER: ['unauthenticated', 'the client certificate names no part of this installation'],
@@ -153,8 +154,9 @@ function peerOf(trustDomain: string, context: CallContext): Peer | undefined {
 function tokenOf(context: CallContext): string | undefined {
   const [token, ...more] = context.metadata.getAll(USER_TOKEN)
   if (token === undefined) return undefined
-  const isText = typeof token === 'string' && token !== '' && token.length <= TOKEN_LENGTH_MAX
-  if (!isText || more.length > 0) throw rejected('MALFORMED_TOKEN')
+  if (typeof token !== 'string' || more.length > 0 || !TOKEN.test(token)) {
+    throw rejected('MALFORMED_TOKEN')
+  }
   return token
 }
 

@@ -91,7 +91,7 @@ export function createAnonymousClient<Definition extends CompatServiceDefinition
   readonly serverSpiffeId: string
   /** Roots, PEM. */
   readonly ca: string
-}): { readonly client: Client<Definition, CallSettings>; close(): void } {
+}): { readonly client: Client<Definition, CallSettings>; readonly close: () => void } {
   const { definition, address, serverName, serverSpiffeId, ca } = needs
   const credentials = new SpiffeChannelCredentials(() => anonymousContext(ca), serverSpiffeId)
   const channel = createChannel(address, credentials, {
