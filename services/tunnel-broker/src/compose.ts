@@ -42,7 +42,7 @@ export const tunnelBrokerService = defineService<
     const issueCertificate = createIssueAgentCertificate(clients)
     const renderManifest = createRenderJoinManifest({
       template: await readFile(config.manifestFile, 'utf8'),
-      relayAddresses: relays.agentAddresses,
+      relayAddresses: () => relays.agentAddresses(),
       roots: () => identity.current().ca,
       trustDomain,
       agentImage: config.agentImage,

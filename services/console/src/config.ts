@@ -1,0 +1,25 @@
+import { z } from 'zod'
+
+/** Beside the settings of every service. */
+export const settings = z.object({
+  publicListen: z
+    .string()
+    .default('127.0.0.1:8444')
+    .describe('where it serves the public API over HTTPS; port 0 takes a free one'),
+  tlsCertFile: z.string().min(1).describe('certificate chain of the public API, PEM'),
+  tlsKeyFile: z.string().min(1).describe('its key, PEM'),
+  gatewayUrl: z.url().describe('where kubectl reaches the gateways, https://host:port'),
+  gatewayAddressing: z
+    .enum(['host', 'path'])
+    .default('host')
+    .describe('host: <cluster>.<gateway host>; path: <gateway>/clusters/<cluster>'),
+  gatewayCaFile: z
+    .string()
+    .optional()
+    .describe("roots of the gateways' certificate, where no public authority issued it"),
+  organization: z
+    .string()
+    .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'a DNS label')
+    .default('postern')
+    .describe('begins the names in kubeconfigs, so that they merge with others'),
+})

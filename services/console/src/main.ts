@@ -1,0 +1,4 @@
+import { runMain } from '@postern/service'
+import { consoleService } from './compose.ts'
+
+await runMain(consoleService)

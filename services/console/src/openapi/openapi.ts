@@ -1,0 +1,144 @@
+import type { DescEnum, DescField, DescMessage } from '@bufbuild/protobuf'
+import type { HttpRoute } from '../transcoding/http-rule.ts'
+
+type Schema = Record<string, unknown>
+
+/** Types of proto that have a JSON form of their own (proto3 JSON mapping). */
+const WELL_KNOWN: Readonly<Record<string, Schema>> = {
+  'google.protobuf.Timestamp': { type: 'string', format: 'date-time' },
+  'google.protobuf.Duration': { type: 'string', pattern: '^-?[0-9]+(\\.[0-9]{1,9})?s$' },
+}
+
+const LONG = new Set([3, 4, 6, 16, 18])
+const INTEGER = new Set([5, 7, 13, 15, 17])
+const FLOAT = new Set([1, 2])
+const BOOL = 8
+const BYTES = 12
+
+/** OpenAPI 3.1 of the API, from the same descriptors that serve it: there is no second model. */
+export function toOpenApi(routes: readonly HttpRoute[]): Record<string, unknown> {
+  const schemas = new Map<string, Schema>()
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const route of routes) {
+    const operation = { [route.verb.toLowerCase()]: toOperation(route, schemas) }
+    paths[route.template] = { ...paths[route.template], ...operation }
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Postern', version: 'v1', license: { name: 'Apache-2.0' } },
+    security: [{ bearer: [] }],
+    paths,
+    components: {
+      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
+      schemas: { ...Object.fromEntries(schemas), Problem: PROBLEM },
+    },
+  }
+}
+
+const PROBLEM: Schema = {
+  type: 'object',
+  description: 'RFC 9457 problem details.',
+  properties: {
+    type: { type: 'string' },
+    status: { type: 'integer' },
+    title: { type: 'string' },
+    detail: { type: 'string' },
+    reason: { type: 'string', description: 'The rule that said no, for programs.' },
+    details: { type: 'object' },
+    traceId: { type: 'string' },
+  },
+}
+
+function toOperation(route: HttpRoute, schemas: Map<string, Schema>): Schema {
+  const { input, output, name, parent } = route.method
+  const inPath = new Set(route.pathFields.values())
+  const rest = input.fields.filter(({ jsonName }) => !inPath.has(jsonName))
+  const parameters = [
+    ...[...route.pathFields].map(([parameter]) => ({
+      name: parameter,
+      in: 'path',
+      required: true,
+      schema: { type: 'string' },
+    })),
+    ...(route.hasBody ? [] : rest).map((field) => ({
+      name: field.jsonName,
+      in: 'query',
+      schema: toSchema(field, schemas),
+    })),
+  ]
+  const json = (schema: Schema) => ({ 'application/json': { schema } })
+  return {
+    operationId: `${parent.name}_${name}`,
+    tags: [parent.name],
+    ...(route.isSignedOut ? { security: [] } : {}),
+    parameters,
+    ...(route.hasBody
+      ? { requestBody: { required: true, content: json(toObject(rest, schemas)) } }
+      : {}),
+    responses: {
+      '200': { description: 'OK', content: json(reference(output, schemas)) },
+      default: {
+        description: 'What went wrong',
+        content: {
+          'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+        },
+      },
+    },
+  }
+}
+
+function toObject(fields: readonly DescField[], schemas: Map<string, Schema>): Schema {
+  const properties = fields.map((field) => [field.jsonName, toSchema(field, schemas)])
+  return { type: 'object', properties: Object.fromEntries(properties), additionalProperties: false }
+}
+
+function toSchema(field: DescField, schemas: Map<string, Schema>): Schema {
+  switch (field.fieldKind) {
+    case 'scalar':
+      return scalar(field.scalar)
+    case 'enum':
+      return enumeration(field.enum)
+    case 'message':
+      return reference(field.message, schemas)
+    case 'list':
+      return { type: 'array', items: itemSchema(field, schemas) }
+    case 'map':
+      return { type: 'object', additionalProperties: itemSchema(field, schemas) }
+  }
+}
+
+function itemSchema(
+  field: DescField & { fieldKind: 'list' | 'map' },
+  schemas: Map<string, Schema>,
+): Schema {
+  const kind = field.fieldKind === 'list' ? field.listKind : field.mapKind
+  if (kind === 'scalar' && field.scalar !== undefined) return scalar(field.scalar)
+  if (kind === 'enum' && field.enum !== undefined) return enumeration(field.enum)
+  if (field.message !== undefined) return reference(field.message, schemas)
+  throw new Error(`${field.name} has no known kind`)
+}
+
+function scalar(type: number): Schema {
+  if (type === BOOL) return { type: 'boolean' }
+  if (type === BYTES) return { type: 'string', contentEncoding: 'base64' }
+  if (LONG.has(type)) return { type: 'string', pattern: '^-?[0-9]+$' }
+  if (INTEGER.has(type)) return { type: 'integer' }
+  if (FLOAT.has(type)) return { type: 'number' }
+  return { type: 'string' }
+}
+
+function enumeration({ values }: DescEnum): Schema {
+  return { type: 'string', enum: values.map(({ name }) => name) }
+}
+
+/** Each message once, under its proto name. */
+function reference(message: DescMessage, schemas: Map<string, Schema>): Schema {
+  const known = WELL_KNOWN[message.typeName]
+  if (known !== undefined) return known
+  if (!schemas.has(message.typeName)) {
+    // A placeholder first: messages may contain themselves.
+    schemas.set(message.typeName, {})
+    schemas.set(message.typeName, toObject(message.fields, schemas))
+  }
+  return { $ref: `#/components/schemas/${message.typeName}` }
+}
