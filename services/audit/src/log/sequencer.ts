@@ -49,6 +49,8 @@ export function createSequencer(needs: {
       if (countRecords(waiting) < BATCH_RECORDS_MAX && !stopping) await delay(gatherMs)
       await writeBatch(takeBatch())
     }
+    // At once, not when the promise settles: a delivery in between would wait for ever.
+    running = undefined
   }
 
   function takeBatch(): readonly Waiting[] {
@@ -121,9 +123,7 @@ export function createSequencer(needs: {
         waiting.push({ delivery, bytes, resolve, reject })
       })
       waitingBytes += bytes
-      running ??= run().finally(() => {
-        running = undefined
-      })
+      running ??= run()
       return await answer
     },
 
