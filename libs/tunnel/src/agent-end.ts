@@ -1,4 +1,4 @@
-import { connect, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { createMuxSession, type MuxSession } from '@postern/mux'
 import type { TlsIdentity } from '@postern/pki'
 import type { Log } from '@postern/telemetry'
@@ -18,7 +18,10 @@ export type ParkAgentOptions = {
   readonly log: Log
   /** A gateway, checked, made a session. Call `onStream` before returning. */
   onMux(session: MuxSession, peer: { readonly gatewayId: string }): void
-  /** A gateway, checked, made a connection for one upgraded request. */
+  /**
+   * A gateway, checked, made a connection for one upgraded request. Half-open: each way ends by
+   * itself, so whoever takes it ends it.
+   */
   onUpgrade(socket: TLSSocket, peer: { readonly gatewayId: string }): void
 }
 
@@ -63,13 +66,16 @@ export function parkAgent(options: ParkAgentOptions): ParkedAgent {
       log.warn({ relay, dialling: dialling.size, connections: connections.size }, 'dial ignored')
       return
     }
-    const socket = connect({
+    // node:tls documents allowHalfOpen; its types leave it out.
+    const how: ConnectionOptions & { allowHalfOpen: boolean } = {
       ...parseAddress(relay),
       servername: pairServerName(number, trustDomain),
       ALPNProtocols: [protocolOf(purpose)],
+      allowHalfOpen: purpose === 'upgrade',
       secureContext: secureContextOf(identity.current()),
       checkServerIdentity: checkServerIs('gateway', trustDomain),
-    }).setNoDelay(true)
+    }
+    const socket = connect(how).setNoDelay(true)
     dialling.add(socket)
     const timer = setTimeout(() => socket.destroy(), DIAL_MS)
     socket.on('error', (error) => {
@@ -104,7 +110,7 @@ export function parkAgent(options: ParkAgentOptions): ParkedAgent {
     const session = createMuxSession(socket, { role: 'server' })
     sessions.add(session)
     void session.closed.then(() => sessions.delete(session))
-    limitAge(session, socket, new Date())
+    limitAge(session, peer.certifiedUntil, new Date())
     options.onMux(session, { gatewayId: peer.id })
   }
 

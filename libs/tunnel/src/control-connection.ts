@@ -57,8 +57,8 @@ export function createControlConnection(options: ControlConnectionOptions): Cont
   const take = (chunk: Buffer) => {
     for (const message of decoder.push(chunk)) {
       if (closed) return
+      if (message.type !== 'ping') options.onMessage(message)
       if (message.type === 'bye') finish(`the other side closed it: ${message.reason}`)
-      else if (message.type !== 'ping') options.onMessage(message)
     }
   }
   socket.on('data', (chunk: Buffer) => {

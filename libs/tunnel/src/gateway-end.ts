@@ -26,7 +26,7 @@ export type GatewayDialerOptions = {
 export type GatewayDialer = {
   /** A new session with an agent of that cluster; keep and share it, it carries thousands of streams. */
   connectMux(clusterId: string, signal?: AbortSignal): Promise<ClusterMux>
-  /** A connection of its own for one upgraded request. */
+  /** A connection of its own for one upgraded request. Half-open: each way ends by itself. */
   connectUpgrade(clusterId: string, signal?: AbortSignal): Promise<ClusterUpgrade>
   /** Relays whose control connection stands. */
   readonly relaysConnected: number
@@ -53,7 +53,8 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
   const server = createTunnelServer(identity, trustDomain)
   const requests = createPairRequests()
   const sockets = new Set<TLSSocket>()
-  const sessions = new Set<MuxSession>()
+  /** With the relay that each goes through. */
+  const sessions = new Map<MuxSession, string>()
   const closing = new AbortController()
   let attempts = 0
   const links = createRelayLinks({
@@ -64,7 +65,10 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
         identity,
         trustDomain,
         log,
-        onMessage: (message) => requests.onMessage(address, message),
+        onMessage(message) {
+          if (message.type === 'bye') leave(address)
+          else requests.onMessage(address, message)
+        },
         onChange: () => {
           if (!link.ready) requests.onLost(address)
         },
@@ -72,6 +76,13 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
       return link
     },
   })
+
+  /** Its relay is stopping: new requests go another way while what runs may end. */
+  function leave(relay: string): void {
+    for (const [session, through] of sessions) {
+      if (through === relay) session.goAway('its relay is stopping')
+    }
+  }
 
   async function connect(clusterId: string, purpose: Purpose, signal?: AbortSignal) {
     if (attempts >= ATTEMPTS_MAX) {
@@ -87,8 +98,11 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
       return connection
     } catch (error) {
       if (error instanceof TunnelError || !aborted.aborted) throw error
-      if (deadline.aborted) throw new TunnelError('timeout', 'the tunnel was not open in time')
-      throw new TunnelError('aborted', 'the tunnel is not wanted any more')
+      if (!deadline.aborted) throw new TunnelError('aborted', 'the tunnel is not wanted any more')
+      if (links.all.some((link) => link.ready)) {
+        throw new TunnelError('timeout', 'the tunnel was not open in time')
+      }
+      throw new TunnelError('no-relay', 'no relay can be reached')
     } finally {
       attempts -= 1
     }
@@ -123,11 +137,7 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
     for (;;) {
       const ready = links.all.filter((link) => link.ready)
       if (ready.length > 0) return shuffled(ready)
-      try {
-        await pause(READY_POLL_MS, signal)
-      } catch {
-        throw new TunnelError('no-relay', 'no relay can be reached')
-      }
+      await pause(READY_POLL_MS, signal)
     }
   }
 
@@ -137,7 +147,11 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
     expected: { clusterId: string; purpose: Purpose },
     signal: AbortSignal,
   ) {
-    const raw = connectTcp({ ...parseAddress(relay), noDelay: true })
+    const raw = connectTcp({
+      ...parseAddress(relay),
+      noDelay: true,
+      allowHalfOpen: expected.purpose === 'upgrade',
+    })
     raw.on('error', (error) => log.debug({ relay, reason: error.message }, 'tunnel socket failed'))
     const abort = () => raw.destroy()
     signal.addEventListener('abort', abort, { once: true })
@@ -145,7 +159,7 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
       await sent(raw, encodePreface(number))
       const { socket, agent } = await server.accept(raw, { number, ...expected })
       socket.on('error', (error) => log.debug({ relay, reason: error.message }, 'tunnel failed'))
-      return { socket, agentId: agent.id }
+      return { socket, agent, relay }
     } catch (error) {
       raw.destroy()
       signal.throwIfAborted()
@@ -157,14 +171,17 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
 
   return {
     async connectMux(clusterId, signal) {
-      const { socket, agentId } = await connect(clusterId, 'mux', signal)
+      const { socket, agent, relay } = await connect(clusterId, 'mux', signal)
       const session = createMuxSession(socket, { role: 'client' })
-      sessions.add(session)
+      sessions.set(session, relay)
       void session.closed.then(() => sessions.delete(session))
-      limitAge(session, socket, new Date())
-      return { session, agentId }
+      limitAge(session, agent.certifiedUntil, new Date())
+      return { session, agentId: agent.id }
     },
-    connectUpgrade: (clusterId, signal) => connect(clusterId, 'upgrade', signal),
+    async connectUpgrade(clusterId, signal) {
+      const { socket, agent } = await connect(clusterId, 'upgrade', signal)
+      return { socket, agentId: agent.id }
+    },
     get relaysConnected() {
       return links.all.filter((link) => link.ready).length
     },
@@ -172,8 +189,8 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
       closing.abort()
       links.close()
       server.close()
-      for (const session of sessions) session.close('the gateway is stopping')
-      await Promise.all([...sessions].map(({ closed }) => closed))
+      for (const session of sessions.keys()) session.close('the gateway is stopping')
+      await Promise.all([...sessions.keys()].map(({ closed }) => closed))
       for (const socket of sockets) socket.destroySoon()
     },
   }

@@ -11,7 +11,7 @@ export {
   type GatewayDialer,
   type GatewayDialerOptions,
 } from './gateway-end.ts'
-export { peerOf } from './peer.ts'
+export { type Peer, peerOf } from './peer.ts'
 export { encodePreface, PREFACE_FIRST_BYTE, parsePreface } from './preface.ts'
 export type { Purpose } from './purpose.ts'
 export {

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import {
   createSecureContext,
   type PeerCertificate,
@@ -6,10 +7,15 @@ import {
 } from 'node:tls'
 import { type Part, spiffeIdOfLeaf, type TlsMaterial, toPart } from '@postern/pki'
 
-/** Who is at the other end, as its certificate says; undefined if it is no part of Postern. */
-export function peerOf(socket: TLSSocket, trustDomain: string): Part | undefined {
-  const certificate = socket.getPeerX509Certificate()
-  return certificate === undefined ? undefined : partOf(certificate.raw, trustDomain)
+/** Who is at the other end, and until when its certificate says so. */
+export type Peer = Part & { readonly certifiedUntil: Date }
+
+/** As its certificate says; undefined if it is no part of Postern. */
+export function peerOf(socket: TLSSocket, trustDomain: string): Peer | undefined {
+  // Not getPeerX509Certificate: on a client's socket it answers only once.
+  const { raw } = socket.getPeerCertificate()
+  const part = raw === undefined ? undefined : partOf(raw, trustDomain)
+  return part && { ...part, certifiedUntil: new X509Certificate(raw).validToDate }
 }
 
 /** For `tls.connect`: the server is the part that was meant, whatever its host name. */

@@ -1,14 +1,11 @@
-import type { TLSSocket } from 'node:tls'
 import type { MuxSession } from '@postern/mux'
 
 const DRAIN_MS = 10 * 60_000
 const TIMER_MS_MAX = 2 ** 31 - 1
 
 /** A session does not outlive the certificate it was opened with: it drains before, and is cut then. */
-export function limitAge(session: MuxSession, socket: TLSSocket, now: Date): void {
-  const certificate = socket.getPeerX509Certificate()
-  if (certificate === undefined) throw new Error('the session has no peer')
-  const leftMs = Math.max(0, certificate.validToDate.getTime() - now.getTime())
+export function limitAge(session: MuxSession, certifiedUntil: Date, now: Date): void {
+  const leftMs = Math.max(0, certifiedUntil.getTime() - now.getTime())
   const timers = [
     setTimeout(
       () => session.goAway('its certificate is about to expire'),

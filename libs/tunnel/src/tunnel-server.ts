@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
-import type { Part, TlsIdentity } from '@postern/pki'
+import type { TlsIdentity } from '@postern/pki'
 import { TunnelError } from './errors.ts'
-import { peerOf } from './peer.ts'
+import { type Peer, peerOf } from './peer.ts'
 import { type Purpose, protocolOf } from './purpose.ts'
 import { pairServerName } from './server-name.ts'
 
@@ -12,7 +12,7 @@ export type TunnelServer = {
    * Answers the handshake of the agent at the other end of a spliced socket.
    * @throws TunnelError `peer-refused` unless it is an agent of that cluster
    */
-  accept(raw: Socket, expected: ExpectedAgent): Promise<{ socket: TLSSocket; agent: Part }>
+  accept(raw: Socket, expected: ExpectedAgent): Promise<{ socket: TLSSocket; agent: Peer }>
   close(): void
 }
 

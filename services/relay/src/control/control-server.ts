@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
-import type { Part, TlsIdentity } from '@postern/pki'
+import type { TlsIdentity } from '@postern/pki'
 import type { Log } from '@postern/telemetry'
 import {
   type ControlConnection,
   type ControlMessage,
   createControlConnection,
+  type Peer,
   peerOf,
 } from '@postern/tunnel'
 import type { RelayLimits } from '../limits.ts'
@@ -71,7 +72,7 @@ export function createControlServer(options: ControlServerOptions): ControlServe
     }
   })
 
-  function serve(socket: TLSSocket, peer: Part): void {
+  function serve(socket: TLSSocket, peer: Peer): void {
     socket.setNoDelay(true)
     const connection = createControlConnection({
       socket,
@@ -83,7 +84,7 @@ export function createControlServer(options: ControlServerOptions): ControlServe
         log.info({ peer: peer.spiffeId, reason }, 'control connection closed')
       },
     })
-    const leftMs = (socket.getPeerX509Certificate()?.validToDate.getTime() ?? 0) - Date.now()
+    const leftMs = peer.certifiedUntil.getTime() - Date.now()
     const expiry = setTimeout(
       () => connection.close('your certificate has expired'),
       Math.min(Math.max(0, leftMs), TIMER_MS_MAX),
@@ -94,7 +95,7 @@ export function createControlServer(options: ControlServerOptions): ControlServe
     log.info({ peer: peer.spiffeId }, 'control connection opened')
   }
 
-  function onMessage(connection: ControlConnection, peer: Part, message: ControlMessage): void {
+  function onMessage(connection: ControlConnection, peer: Peer, message: ControlMessage): void {
     if (message.type === 'park' && peer.clusterId !== undefined) {
       park(connection, peer.clusterId)
     } else if (message.type === 'pair' && peer.kind === 'gateway') {

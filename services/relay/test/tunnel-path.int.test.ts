@@ -1,0 +1,234 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { Readable, Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type MuxSession, toDuplex } from '@postern/mux'
+import { createMemoryLog } from '@postern/telemetry/testing'
+import { NoAgentError } from '@postern/tunnel'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import {
+  agentEnd,
+  CLUSTER,
+  counted,
+  createIdentities,
+  gatewayEnd,
+  type Identities,
+  startRelay,
+  startTap,
+  type TestRelay,
+  until,
+} from './tunnel-fixture.ts'
+
+let identities: Identities
+let relay: TestRelay
+const closing: (() => unknown)[] = []
+const log = createMemoryLog()
+
+beforeAll(async () => {
+  identities = await createIdentities()
+})
+beforeEach(async () => {
+  relay = await startRelay({ identity: identities.relay })
+  closing.push(() => relay.close())
+})
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close()
+})
+
+const echo = (session: MuxSession) =>
+  session.onStream((stream, head) => {
+    const { body } = toDuplex(stream)
+    stream.sendHead(Buffer.concat([Buffer.from('re: '), head]))
+    pipeline(body, body).catch(() => {})
+  })
+
+async function startAgent(options: Partial<Parameters<typeof agentEnd>[0]> = {}) {
+  const relays = options.relays ?? [relay.address]
+  const agent = await agentEnd({ relays, identity: identities.agent, log, onMux: echo, ...options })
+  closing.push(() => agent.close(0))
+  await until(() => agent.parkedOn.length === relays.length)
+  return agent
+}
+
+function startGateway(relays = [relay.address]) {
+  const gateway = gatewayEnd(relays, identities.gateway, log)
+  closing.push(() => gateway.close())
+  return gateway
+}
+
+test('a gateway reaches an agent and shares one session for many requests', async () => {
+  await startAgent()
+  const { session, agentId } = await startGateway().connectMux(CLUSTER)
+  expect(agentId).toBe('a1')
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, async (_, index) => {
+      const { head, body } = toDuplex(session.open(Buffer.from(`request ${index}`)))
+      body.end(`body ${index}`)
+      return `${await head}; ${Buffer.concat(await body.toArray())}`
+    }),
+  )
+  expect(answers).toEqual(answers.map((_, index) => `re: request ${index}; body ${index}`))
+})
+
+test('an upgrade has a connection of its own, and each way ends by itself', async () => {
+  await startAgent({
+    onUpgrade: async (socket) => {
+      const heard = Buffer.concat(await socket.toArray())
+      socket.end(`heard ${heard}`)
+    },
+  })
+  const { socket } = await startGateway().connectUpgrade(CLUSTER)
+  socket.end('stdin')
+  expect(Buffer.concat(await socket.toArray()).toString()).toBe('heard stdin')
+})
+
+test('an offline cluster is told apart within 2 s', async () => {
+  const gateway = startGateway()
+  const started = performance.now()
+  await expect(gateway.connectMux(CLUSTER)).rejects.toThrow(NoAgentError)
+  expect(performance.now() - started).toBeLessThan(2000)
+})
+
+test('without a relay the failure names it within 2 s', async () => {
+  const gateway = startGateway(['127.0.0.1:1'])
+  const started = performance.now()
+  await expect(gateway.connectMux(CLUSTER)).rejects.toMatchObject({ reason: 'no-relay' })
+  expect(performance.now() - started).toBeLessThan(2500)
+})
+
+test('an attempt that nobody wants any more ends at once', async () => {
+  const gateway = startGateway(['127.0.0.1:1'])
+  const signal = AbortSignal.timeout(20)
+  await expect(gateway.connectMux(CLUSTER, signal)).rejects.toMatchObject({ reason: 'aborted' })
+})
+
+test('the agent is found on whichever relay it is parked', async () => {
+  const other = await startRelay({ identity: identities.relay })
+  closing.push(() => other.close())
+  await startAgent({ relays: [other.address] })
+  const gateway = startGateway([relay.address, other.address, '127.0.0.1:1'])
+  await until(() => gateway.relaysConnected === 2)
+  for (let times = 0; times < 8; times += 1) {
+    const { session } = await gateway.connectMux(CLUSTER)
+    expect(session.state).toBe('open')
+  }
+})
+
+test('100 MB pass a slow reader byte for byte', async () => {
+  const chunk = randomBytes(1 << 20)
+  await startAgent({
+    onMux: (session) =>
+      session.onStream((stream) => {
+        const { body } = toDuplex(stream)
+        stream.sendHead(Buffer.alloc(0))
+        pipeline(Readable.from(Array(100).fill(chunk)), body).catch(() => {})
+        body.resume()
+      }),
+  })
+  const { session } = await startGateway().connectMux(CLUSTER)
+  const { body } = toDuplex(session.open(Buffer.alloc(0)))
+  body.end()
+  const found = createHash('sha256')
+  const expected = createHash('sha256')
+  for (let times = 0; times < 100; times += 1) expected.update(chunk)
+  let bytes = 0
+  await pipeline(
+    body,
+    new Writable({
+      highWaterMark: 1,
+      write(data: Buffer, _encoding, done) {
+        found.update(data)
+        bytes += data.length
+        if (bytes % 7 === 0) setTimeout(done, 1)
+        else setImmediate(done)
+      },
+    }),
+  )
+  expect(bytes).toBe(100 << 20)
+  expect(found.digest('hex')).toBe(expected.digest('hex'))
+  const carried = await counted(relay.metrics, /relay_bytes_total.*kind="pair".*"up"/)
+  expect(carried).toBeGreaterThan(100 << 20)
+})
+
+test('no plaintext and no key passes the relay, and the server name is all that can be read', async () => {
+  const tap = await startTap(relay.address)
+  closing.push(() => tap.close())
+  const secret = randomBytes(24).toString('hex')
+  await startAgent({
+    relays: [tap.address],
+    onUpgrade: (socket) => void socket.pipe(socket),
+  })
+  const gateway = startGateway([tap.address])
+  const { session } = await gateway.connectMux(CLUSTER)
+  const { head, body } = toDuplex(session.open(Buffer.from(`Bearer ${secret}`)))
+  body.end(`token: ${secret}`)
+  expect(`${await head}${Buffer.concat(await body.toArray())}`).toContain(`token: ${secret}`)
+  const { socket } = await gateway.connectUpgrade(CLUSTER)
+  socket.end(secret)
+  expect(Buffer.concat(await socket.toArray()).toString()).toBe(secret)
+
+  const seen = tap.bytes()
+  // The tap does see what passes: the preface and the server name are in the clear.
+  expect(seen.includes('POSTERN-PAIR/1 ')).toBe(true)
+  expect(seen.includes(`.pair.${identities.authority.trustDomain}`)).toBe(true)
+  expect(seen.includes(secret)).toBe(false)
+  expect(seen.includes(Buffer.from(secret, 'hex'))).toBe(false)
+  expect(seen.includes('Bearer')).toBe(false)
+  for (const identity of [identities.agent, identities.gateway, identities.relay]) {
+    const base64 = identity.current().key.replaceAll(/-----[^-]+-----|\s/g, '')
+    expect(seen.includes(base64)).toBe(false)
+    expect(seen.includes(Buffer.from(base64, 'base64').subarray(-32))).toBe(false)
+    // TLS 1.3 hides certificates too.
+    expect(seen.includes(identity.spiffeId)).toBe(false)
+  }
+})
+
+describe('when a relay goes', () => {
+  test('both ends of a session learn of it', async () => {
+    const tap = await startTap(relay.address)
+    closing.push(() => tap.close())
+    const agent = await startAgent({ relays: [tap.address] })
+    const { session } = await startGateway([tap.address]).connectMux(CLUSTER)
+    const { body } = toDuplex(session.open(Buffer.alloc(0)))
+    body.write('begun')
+    await once(body, 'data')
+    await until(() => agent.sessions.length === 1)
+    tap.cut()
+    await expect(body.toArray()).rejects.toThrow(/connection/)
+    expect((await session.closed).clean).toBe(false)
+    await agent.sessions[0]?.closed
+  })
+
+  test('agent and gateway come back when it does', async () => {
+    const agent = await startAgent()
+    const gateway = startGateway()
+    await gateway.connectMux(CLUSTER)
+    await relay.close()
+    await until(() => agent.parkedOn.length === 0)
+    relay = await startRelay({ identity: identities.relay, listen: relay.address })
+    await until(() => agent.parkedOn.length === 1 && gateway.relaysConnected === 1)
+    const { session } = await gateway.connectMux(CLUSTER)
+    expect(session.state).toBe('open')
+  })
+
+  test('a relay that stops lets a session move on before it is cut', async () => {
+    await startAgent()
+    const gateway = startGateway()
+    const { session } = await gateway.connectMux(CLUSTER)
+    const stopping = relay.close()
+    expect(await session.closed).toMatchObject({ clean: true })
+    await stopping
+  })
+})
+
+test('certificates are renewed without losing the relay', async () => {
+  const agentIdentity = await identities.authority.identity(`agent/${CLUSTER}/a2`)
+  const agent = await startAgent({ identity: agentIdentity })
+  const gateway = startGateway()
+  await gateway.connectMux(CLUSTER)
+  agentIdentity.replace(await identities.authority.material(`agent/${CLUSTER}/a2`))
+  identities.relay.replace(await identities.authority.material('relay/r1'))
+  identities.gateway.replace(await identities.authority.material('gateway/g1'))
+  for (let times = 0; times < 5; times += 1) await gateway.connectMux(CLUSTER)
+  expect(agent.parkedOn).toEqual([relay.address])
+})
