@@ -1,0 +1,127 @@
+import { bearerProtocol } from './authorization.ts'
+import { type HeaderLines, isFieldValue, isToken, valuesOf } from './header-lines.ts'
+
+/** What a client may say to kube-apiserver. Whatever is not named here does not leave the gateway. */
+const FORWARDED = new Set([
+  'accept',
+  'accept-encoding',
+  'accept-language',
+  'cache-control',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'kubectl-command',
+  'kubectl-session',
+  'origin',
+  'range',
+  'user-agent',
+])
+/** Without Sec-WebSocket-Extensions: frames are never compressed, so that they can be read. */
+const FORWARDED_ON_UPGRADE = new Set([
+  'accept',
+  'accept-language',
+  'cache-control',
+  'kubectl-command',
+  'kubectl-session',
+  'origin',
+  'sec-websocket-key',
+  'sec-websocket-protocol',
+  'sec-websocket-version',
+  'user-agent',
+  'x-stream-protocol-version',
+])
+/** RFC 9110, 7.6.1, and the older ones. */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+/** What only the agent or the gateway itself says. */
+const OURS = new Set(['audit-id', 'authorization', 'cookie', 'expect', 'host', 'traceparent'])
+const IDENTITY_PREFIXES = ['impersonate-', 'x-remote-']
+const CONTENT_LENGTH = /^\d{1,15}$/
+
+/** Some servers read `_` as `-`, so both spellings are one name. */
+const spelled = (name: string): string => name.toLowerCase().replaceAll('_', '-')
+
+/** RFC 9110, 7.6.1: only for the next hop. */
+export const isHopByHop = (name: string): boolean => HOP_BY_HOP.has(spelled(name))
+
+function isIdentityHeader(name: string): boolean {
+  const key = spelled(name).trim()
+  return IDENTITY_PREFIXES.some((prefix) => key.startsWith(prefix))
+}
+
+/**
+ * The first header, as written, that claims an identity: Impersonate-* or X-Remote-* in any spelling.
+ * A request that has one is refused on every path, before anything else is believed.
+ */
+export function findIdentityHeader(headers: HeaderLines): string | undefined {
+  return headers.find(([name]) => isIdentityHeader(name))?.[0]
+}
+
+/**
+ * What of a client's headers goes to the cluster: an allow-list, line by line as they came. Names in
+ * the client's Connection are dropped from the client's lines only; add ours afterwards.
+ */
+export function requestHeadersFor(
+  headers: HeaderLines,
+  options: { upgrade?: boolean } = {},
+): HeaderLines {
+  const allowed = options.upgrade === true ? FORWARDED_ON_UPGRADE : FORWARDED
+  const named = namedInConnection(headers)
+  const kept: [string, string][] = []
+  for (const [name, value] of headers) {
+    const key = name.toLowerCase()
+    if (!allowed.has(key) || named.has(key) || !isFieldValue(value)) continue
+    if (key === 'sec-websocket-protocol') {
+      const protocols = withoutBearer(value)
+      if (protocols !== '') kept.push([name, protocols])
+    } else {
+      kept.push([name, value])
+    }
+  }
+  return kept
+}
+
+/** The body's length if the head says one; `undefined` if it is malformed or said twice. */
+export function contentLengthOf(headers: HeaderLines): number | 'none' | undefined {
+  const values = valuesOf(headers, 'content-length')
+  if (values.length === 0) return 'none'
+  const [value = ''] = values
+  return values.length === 1 && CONTENT_LENGTH.test(value) ? Number(value) : undefined
+}
+
+/**
+ * The first header that an agent must not take from a gateway: whoever says who is asking, or how
+ * the message is framed, is the agent alone.
+ */
+export function findForbiddenHeader(headers: HeaderLines): string | undefined {
+  return headers.find(([name]) => {
+    const key = spelled(name)
+    return !isToken(name) || OURS.has(key) || HOP_BY_HOP.has(key) || isIdentityHeader(name)
+  })?.[0]
+}
+
+function namedInConnection(headers: HeaderLines): ReadonlySet<string> {
+  const names = valuesOf(headers, 'connection').flatMap((value) => value.split(','))
+  return new Set(names.map((name) => name.trim().toLowerCase()))
+}
+
+function withoutBearer(value: string): string {
+  const protocols = value.split(',').map((protocol) => protocol.trim())
+  if (!protocols.some((protocol) => bearerProtocol(protocol) !== undefined)) return value
+  return protocols.filter((protocol) => bearerProtocol(protocol) === undefined).join(', ')
+}

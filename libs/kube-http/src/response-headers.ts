@@ -1,0 +1,62 @@
+import { AGENT_ERROR_HEADER } from './agent-error.ts'
+import type { ResponseHead, UpgradeProtocol } from './head.ts'
+import { type HeaderLines, valuesOf } from './header-lines.ts'
+import { isHopByHop } from './request-headers.ts'
+
+const FORWARDED = new Set([
+  'accept-ranges',
+  'audit-id',
+  'cache-control',
+  'content-disposition',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'date',
+  'deprecation',
+  'etag',
+  'expires',
+  'last-modified',
+  'retry-after',
+  'vary',
+  'warning',
+  'x-content-type-options',
+])
+const FORWARDED_PREFIX = 'x-kubernetes-pf-'
+const FORWARDED_ON_UPGRADE = new Set([
+  'sec-websocket-accept',
+  'sec-websocket-protocol',
+  'x-accepted-stream-protocol-versions',
+  'x-stream-protocol-version',
+])
+
+/** What of the cluster's headers reaches the client: an allow-list, line by line. */
+export function responseHeadersFor(
+  headers: HeaderLines,
+  options: { upgrade?: boolean } = {},
+): HeaderLines {
+  return headers.filter(([name]) => {
+    const key = name.toLowerCase()
+    if (options.upgrade === true && FORWARDED_ON_UPGRADE.has(key)) return true
+    return FORWARDED.has(key) || key.startsWith(FORWARDED_PREFIX)
+  })
+}
+
+/** The head of a 101, with Connection and Upgrade lines of our own. */
+export function switchingHeadersFor(protocol: UpgradeProtocol, headers: HeaderLines): HeaderLines {
+  const kept = headers.filter(([name]) => {
+    const key = name.toLowerCase()
+    return FORWARDED_ON_UPGRADE.has(key) || key === 'audit-id'
+  })
+  return [['Connection', 'Upgrade'], ['Upgrade', protocol], ...kept]
+}
+
+/** A cluster that sends a client elsewhere would send its credentials too (CVE-2022-3172). */
+export function isForwardingRedirect({ status, headers }: ResponseHead): boolean {
+  return status >= 300 && status < 400 && valuesOf(headers, 'location').length > 0
+}
+
+/** What an agent takes over from kube-apiserver's answer: end-to-end headers, no words of its own. */
+export function endToEndHeaders(headers: HeaderLines): HeaderLines {
+  return headers.filter(([name]) => !isHopByHop(name) && name.toLowerCase() !== AGENT_ERROR_HEADER)
+}

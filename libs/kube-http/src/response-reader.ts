@@ -1,0 +1,251 @@
+import type { ResponseHead } from './head.ts'
+import { isFieldValue, isToken, valuesOf } from './header-lines.ts'
+
+/** The other side does not speak HTTP/1.1 as RFC 9112 has it. The connection is of no more use. */
+export class HttpSyntaxError extends Error {
+  override readonly name = 'HttpSyntaxError'
+}
+
+export type ResponseReceiver = {
+  onHead(head: ResponseHead): void
+  /** Parts of what was pushed, not copies. */
+  onBody(chunk: Buffer): void
+  /** The response is complete. `reusable`: another request may go over the connection. */
+  onEnd(reusable: boolean): void
+  /** After 101: everything that follows on the connection. Only for an upgrade. */
+  onSwitched?(bytes: Buffer): void
+}
+
+export type ResponseReader = {
+  /** @throws HttpSyntaxError; then nothing more may be pushed */
+  push(chunk: Buffer): void
+  /**
+   * The connection ended.
+   * @throws HttpSyntaxError if the response is not complete
+   */
+  close(): void
+  readonly state: 'head' | 'body' | 'done' | 'switched'
+}
+
+type Framing =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'length'; readonly bytes: number }
+  | { readonly kind: 'chunked' }
+  | { readonly kind: 'until-close' }
+
+export const RESPONSE_HEAD_BYTES_MAX = 1024 * 1024
+const LINE_BYTES_MAX = 1024
+const TRAILER_BYTES_MAX = 16 * 1024
+const INTERIM_HEADS_MAX = 8
+const HEADERS_MAX = 1000
+const STATUS_LINE = /^HTTP\/1\.1 ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
+const CHUNK_SIZE = /^([0-9A-Fa-f]{1,12})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?$/
+const LENGTH = /^\d{1,15}$/
+const CRLF = '\r\n'
+const EMPTY = Buffer.alloc(0)
+
+/** Reads one response, however the bytes are cut. */
+export function createResponseReader(
+  request: { readonly method: string; readonly upgrade?: boolean; readonly headBytesMax?: number },
+  receiver: ResponseReceiver,
+): ResponseReader {
+  return new Reader(request.method, request.upgrade ?? false, request.headBytesMax, receiver)
+}
+
+class Reader implements ResponseReader {
+  readonly #method: string
+  readonly #upgrade: boolean
+  readonly #headBytesMax: number
+  readonly #receiver: ResponseReceiver
+  #state: 'head' | 'body' | 'done' | 'switched' = 'head'
+  #part: 'size' | 'data' | 'data-end' | 'trailer' = 'data'
+  #framing: Framing = { kind: 'none' }
+  #kept: Buffer = EMPTY
+  #left = 0
+  #trailerBytes = 0
+  #interimHeads = 0
+  #closes = false
+
+  constructor(
+    method: string,
+    upgrade: boolean,
+    headBytesMax: number | undefined,
+    receiver: ResponseReceiver,
+  ) {
+    this.#method = method
+    this.#upgrade = upgrade
+    this.#headBytesMax = headBytesMax ?? RESPONSE_HEAD_BYTES_MAX
+    this.#receiver = receiver
+  }
+
+  get state(): 'head' | 'body' | 'done' | 'switched' {
+    return this.#state
+  }
+
+  push(chunk: Buffer): void {
+    let rest: Buffer | undefined = chunk
+    while (rest !== undefined && rest.length > 0) {
+      switch (this.#state) {
+        case 'head':
+          rest = this.#readHead(rest)
+          break
+        case 'body':
+          rest = this.#readBody(rest)
+          break
+        case 'switched':
+          this.#receiver.onSwitched?.(rest)
+          return
+        case 'done':
+          throw new HttpSyntaxError('bytes follow the response')
+      }
+    }
+  }
+
+  close(): void {
+    if (this.#state === 'done' || this.#state === 'switched') return
+    if (this.#state === 'head') throw new HttpSyntaxError('the connection ended in a head')
+    if (this.#framing.kind !== 'until-close') {
+      throw new HttpSyntaxError('the connection ended in a body')
+    }
+    this.#finish(false)
+  }
+
+  #readHead(bytes: Buffer): Buffer | undefined {
+    const all = this.#kept.length === 0 ? bytes : Buffer.concat([this.#kept, bytes])
+    // The end may have been cut: its first bytes are in what was kept.
+    const end = all.indexOf('\r\n\r\n', Math.max(0, this.#kept.length - 3), 'latin1')
+    if (end === -1 ? all.length > this.#headBytesMax : end > this.#headBytesMax) {
+      throw new HttpSyntaxError('the head is too large')
+    }
+    if (end === -1) {
+      this.#kept = all
+      return undefined
+    }
+    this.#kept = EMPTY
+    this.#onHead(parseHead(all.toString('latin1', 0, end)))
+    return all.subarray(end + 4)
+  }
+
+  #onHead(head: ResponseHead): void {
+    if (head.status === 101) {
+      if (!this.#upgrade) throw new HttpSyntaxError('101 was not asked for')
+      this.#state = 'switched'
+      this.#receiver.onHead(head)
+      return
+    }
+    if (head.status < 200) {
+      this.#interimHeads += 1
+      if (this.#interimHeads > INTERIM_HEADS_MAX) throw new HttpSyntaxError('too many 1xx heads')
+      return
+    }
+    this.#framing = framingOf(this.#method, head)
+    this.#closes = valuesOf(head.headers, 'connection')
+      .flatMap((value) => value.toLowerCase().split(','))
+      .some((token) => token.trim() === 'close')
+    this.#state = 'body'
+    this.#part = this.#framing.kind === 'chunked' ? 'size' : 'data'
+    this.#left = this.#framing.kind === 'length' ? this.#framing.bytes : 0
+    this.#receiver.onHead(head)
+    const isEmpty = this.#framing.kind === 'length' && this.#left === 0
+    if (this.#framing.kind === 'none' || isEmpty) this.#finish(!this.#closes)
+  }
+
+  #readBody(bytes: Buffer): Buffer | undefined {
+    if (this.#framing.kind === 'until-close') {
+      this.#receiver.onBody(bytes)
+      return undefined
+    }
+    if (this.#part === 'data') {
+      const part = bytes.length > this.#left ? bytes.subarray(0, this.#left) : bytes
+      this.#left -= part.length
+      this.#receiver.onBody(part)
+      if (this.#left === 0) {
+        if (this.#framing.kind === 'length') this.#finish(!this.#closes)
+        else this.#part = 'data-end'
+      }
+      return bytes.subarray(part.length)
+    }
+    return this.#readChunkLine(bytes)
+  }
+
+  /** A size, the end of a chunk, or a trailer: one line each. */
+  #readChunkLine(bytes: Buffer): Buffer | undefined {
+    const all = this.#kept.length === 0 ? bytes : Buffer.concat([this.#kept, bytes])
+    const end = all.indexOf(CRLF, 0, 'latin1')
+    const max = this.#part === 'trailer' ? TRAILER_BYTES_MAX : LINE_BYTES_MAX
+    if (end === -1 ? all.length > max : end > max) throw new HttpSyntaxError('a line is too long')
+    if (end === -1) {
+      this.#kept = all
+      return undefined
+    }
+    this.#kept = EMPTY
+    this.#onChunkLine(all.toString('latin1', 0, end))
+    return all.subarray(end + 2)
+  }
+
+  #onChunkLine(line: string): void {
+    switch (this.#part) {
+      case 'size': {
+        const size = CHUNK_SIZE.exec(line)?.[1]
+        if (size === undefined) throw new HttpSyntaxError('malformed chunk size')
+        this.#left = Number.parseInt(size, 16)
+        this.#part = this.#left === 0 ? 'trailer' : 'data'
+        return
+      }
+      case 'data-end':
+        if (line !== '') throw new HttpSyntaxError('a chunk is longer than its size')
+        this.#part = 'size'
+        return
+      case 'trailer':
+        if (line === '') {
+          this.#finish(!this.#closes)
+          return
+        }
+        parseHeaderLine(line)
+        this.#trailerBytes += line.length
+        if (this.#trailerBytes > TRAILER_BYTES_MAX) throw new HttpSyntaxError('too many trailers')
+        return
+      case 'data':
+    }
+  }
+
+  #finish(reusable: boolean): void {
+    this.#state = 'done'
+    this.#receiver.onEnd(reusable)
+  }
+}
+
+function parseHead(text: string): ResponseHead {
+  const [statusLine = '', ...lines] = text.split(CRLF)
+  const status = STATUS_LINE.exec(statusLine)?.[1]
+  if (status === undefined) throw new HttpSyntaxError('malformed status line')
+  if (lines.length > HEADERS_MAX) throw new HttpSyntaxError('too many headers')
+  return { status: Number(status), headers: lines.map(parseHeaderLine) }
+}
+
+function parseHeaderLine(line: string): readonly [string, string] {
+  const colon = line.indexOf(':')
+  const name = line.slice(0, Math.max(0, colon))
+  const value = line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')
+  // A line that begins with a space (obs-fold), a bare CR or LF, a space before the colon.
+  if (!isToken(name) || !isFieldValue(value)) throw new HttpSyntaxError('malformed header')
+  return [name, value]
+}
+
+/** RFC 9112, 6.3, without what two readers may read in two ways. */
+function framingOf(method: string, { status, headers }: ResponseHead): Framing {
+  const encodings = valuesOf(headers, 'transfer-encoding')
+  const lengths = valuesOf(headers, 'content-length')
+  if (encodings.length + lengths.length > 1) throw new HttpSyntaxError('more than one framing')
+  const [encoding] = encodings
+  if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') {
+    throw new HttpSyntaxError('unknown transfer encoding')
+  }
+  const [length] = lengths
+  if (length !== undefined && !LENGTH.test(length)) {
+    throw new HttpSyntaxError('malformed content length')
+  }
+  if (method === 'HEAD' || status === 204 || status === 304) return { kind: 'none' }
+  if (encoding !== undefined) return { kind: 'chunked' }
+  return length === undefined ? { kind: 'until-close' } : { kind: 'length', bytes: Number(length) }
+}
