@@ -1,5 +1,4 @@
 export { type AgentError, agentErrorHead, agentErrorOf } from './agent-error.ts'
-export { type Authorization, authorizationOf } from './authorization.ts'
 export { type CanonicalOptions, type CanonicalTarget, canonicalTarget } from './canonical-target.ts'
 export type { RequestHead, ResponseHead, UpgradeProtocol } from './head.ts'
 export {
@@ -14,17 +13,15 @@ export { type HeaderLines, toHeaderLines } from './header-lines.ts'
 export {
   type KubeStatus,
   kubeStatus,
-  type StatusAnswer,
   type StatusDetails,
   type StatusOrder,
-  statusAnswer,
   statusJson,
 } from './kube-status.ts'
 export {
   contentLengthOf,
   findForbiddenHeader,
   findIdentityHeader,
-  requestHeadersFor,
+  forwardableRequestHeaders,
 } from './request-headers.ts'
 export {
   framingFor,
@@ -36,9 +33,8 @@ export {
 } from './request-writer.ts'
 export {
   endToEndHeaders,
+  forwardableResponseHeaders,
   isForwardingRedirect,
-  responseHeadersFor,
-  switchingHeadersFor,
 } from './response-headers.ts'
 export {
   createResponseReader,
@@ -46,4 +42,3 @@ export {
   type ResponseReader,
   type ResponseReceiver,
 } from './response-reader.ts'
-export { type WantedUpgrade, wantedUpgrade } from './upgrade.ts'

@@ -1,5 +1,3 @@
-import type { HeaderLines } from './header-lines.ts'
-
 export type StatusOrder = {
   readonly code: number
   /** metav1.StatusReason; kube-apiserver's own for the code if left out. */
@@ -30,13 +28,6 @@ export type KubeStatus = {
   readonly code: number
 }
 
-/** A whole answer. The headers leave Content-Length and Date to whoever sends it. */
-export type StatusAnswer = {
-  readonly status: number
-  readonly headers: HeaderLines
-  readonly body: Buffer
-}
-
 const REASONS: Readonly<Record<number, string>> = {
   400: 'BadRequest',
   401: 'Unauthorized',
@@ -54,13 +45,7 @@ const REASONS: Readonly<Record<number, string>> = {
   503: 'ServiceUnavailable',
   504: 'Timeout',
 }
-/** kubectl shows a JSON Status on these as "unknown", and text in full (KUBERNETES.md 5.1). */
-const TEXT_PATHS = /^\/(?:apis?|openapi(?:\/.*)?)$/
 const MARKUP = /[&<>]/g
-const NO_STORE: HeaderLines = [
-  ['X-Content-Type-Options', 'nosniff'],
-  ['Cache-Control', 'no-cache, private'],
-]
 
 export function kubeStatus(order: StatusOrder): KubeStatus {
   const { code, message, retryAfterSeconds } = order
@@ -86,19 +71,4 @@ export function statusJson(order: StatusOrder): string {
     MARKUP,
     (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
   )
-}
-
-/** The answer as the clients of that path can show it: text on discovery paths, else a JSON Status. */
-export function statusAnswer(order: StatusOrder, path: string): StatusAnswer {
-  const isText = TEXT_PATHS.test(path) && order.code !== 401
-  const type = isText ? 'text/plain; charset=utf-8' : 'application/json'
-  const retry: HeaderLines =
-    order.retryAfterSeconds === undefined
-      ? []
-      : [['Retry-After', String(Math.max(1, Math.ceil(order.retryAfterSeconds)))]]
-  return {
-    status: order.code,
-    headers: [['Content-Type', type], ...NO_STORE, ...retry],
-    body: Buffer.from(isText ? order.message : statusJson(order)),
-  }
 }

@@ -1,7 +1,9 @@
-import { bearerProtocol } from './authorization.ts'
 import { type HeaderLines, isFieldValue, isToken, valuesOf } from './header-lines.ts'
 
-/** What a client may say to kube-apiserver. Whatever is not named here does not leave the gateway. */
+/**
+ * What a client may say to kube-apiserver. Whatever is not named here does not leave the gateway.
+ * Sec-WebSocket-Extensions is not: frames are never compressed, so that they can be read.
+ */
 const FORWARDED = new Set([
   'accept',
   'accept-encoding',
@@ -19,16 +21,6 @@ const FORWARDED = new Set([
   'kubectl-session',
   'origin',
   'range',
-  'user-agent',
-])
-/** Without Sec-WebSocket-Extensions: frames are never compressed, so that they can be read. */
-const FORWARDED_ON_UPGRADE = new Set([
-  'accept',
-  'accept-language',
-  'cache-control',
-  'kubectl-command',
-  'kubectl-session',
-  'origin',
   'sec-websocket-key',
   'sec-websocket-protocol',
   'sec-websocket-version',
@@ -51,6 +43,8 @@ const HOP_BY_HOP = new Set([
 /** What only the agent or the gateway itself says. */
 const OURS = new Set(['audit-id', 'authorization', 'cookie', 'expect', 'host', 'traceparent'])
 const IDENTITY_PREFIXES = ['impersonate-', 'x-remote-']
+/** kube-apiserver's own convention for those who cannot set headers on a WebSocket. */
+const BEARER_PROTOCOL = /^base64url\.bearer\.authorization\.k8s\.io\./i
 const CONTENT_LENGTH = /^\d{1,15}$/
 
 /** Some servers read `_` as `-`, so both spellings are one name. */
@@ -76,16 +70,12 @@ export function findIdentityHeader(headers: HeaderLines): string | undefined {
  * What of a client's headers goes to the cluster: an allow-list, line by line as they came. Names in
  * the client's Connection are dropped from the client's lines only; add ours afterwards.
  */
-export function requestHeadersFor(
-  headers: HeaderLines,
-  options: { upgrade?: boolean } = {},
-): HeaderLines {
-  const allowed = options.upgrade === true ? FORWARDED_ON_UPGRADE : FORWARDED
+export function forwardableRequestHeaders(headers: HeaderLines): HeaderLines {
   const named = namedInConnection(headers)
   const kept: [string, string][] = []
   for (const [name, value] of headers) {
     const key = name.toLowerCase()
-    if (!allowed.has(key) || named.has(key) || !isFieldValue(value)) continue
+    if (!FORWARDED.has(key) || named.has(key) || !isFieldValue(value)) continue
     if (key === 'sec-websocket-protocol') {
       const protocols = withoutBearer(value)
       if (protocols !== '') kept.push([name, protocols])
@@ -120,8 +110,8 @@ function namedInConnection(headers: HeaderLines): ReadonlySet<string> {
   return new Set(names.map((name) => name.trim().toLowerCase()))
 }
 
+/** Without the subprotocol that carries a browser's token: it is for the gateway alone. */
 function withoutBearer(value: string): string {
   const protocols = value.split(',').map((protocol) => protocol.trim())
-  if (!protocols.some((protocol) => bearerProtocol(protocol) !== undefined)) return value
-  return protocols.filter((protocol) => bearerProtocol(protocol) === undefined).join(', ')
+  return protocols.filter((protocol) => !BEARER_PROTOCOL.test(protocol)).join(', ')
 }

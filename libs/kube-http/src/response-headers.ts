@@ -1,5 +1,5 @@
 import { AGENT_ERROR_HEADER } from './agent-error.ts'
-import type { ResponseHead, UpgradeProtocol } from './head.ts'
+import type { ResponseHead } from './head.ts'
 import { type HeaderLines, valuesOf } from './header-lines.ts'
 import { isHopByHop } from './request-headers.ts'
 
@@ -18,37 +18,21 @@ const FORWARDED = new Set([
   'expires',
   'last-modified',
   'retry-after',
-  'vary',
-  'warning',
-  'x-content-type-options',
-])
-const FORWARDED_PREFIX = 'x-kubernetes-pf-'
-const FORWARDED_ON_UPGRADE = new Set([
   'sec-websocket-accept',
   'sec-websocket-protocol',
+  'vary',
+  'warning',
   'x-accepted-stream-protocol-versions',
+  'x-content-type-options',
   'x-stream-protocol-version',
 ])
-
+const FORWARDED_PREFIX = 'x-kubernetes-pf-'
 /** What of the cluster's headers reaches the client: an allow-list, line by line. */
-export function responseHeadersFor(
-  headers: HeaderLines,
-  options: { upgrade?: boolean } = {},
-): HeaderLines {
+export function forwardableResponseHeaders(headers: HeaderLines): HeaderLines {
   return headers.filter(([name]) => {
     const key = name.toLowerCase()
-    if (options.upgrade === true && FORWARDED_ON_UPGRADE.has(key)) return true
     return FORWARDED.has(key) || key.startsWith(FORWARDED_PREFIX)
   })
-}
-
-/** The head of a 101, with Connection and Upgrade lines of our own. */
-export function switchingHeadersFor(protocol: UpgradeProtocol, headers: HeaderLines): HeaderLines {
-  const kept = headers.filter(([name]) => {
-    const key = name.toLowerCase()
-    return FORWARDED_ON_UPGRADE.has(key) || key === 'audit-id'
-  })
-  return [['Connection', 'Upgrade'], ['Upgrade', protocol], ...kept]
 }
 
 /** A cluster that sends a client elsewhere would send its credentials too (CVE-2022-3172). */
