@@ -3,6 +3,7 @@ import { createCsr } from './csr.ts'
 import { readIdentityFiles, writeIdentityFiles } from './identity-files.ts'
 import { retryDelayMs, untilRenewalMs } from './renewal.ts'
 import {
+  parseTlsMaterial,
   staticTlsIdentity,
   type TlsIdentity,
   type TlsMaterial,
@@ -89,15 +90,17 @@ export async function fileTlsIdentity(needs: FileTlsIdentityNeeds): Promise<Rene
   /** An operator, or another process with the same folder, may have been first. */
   async function newerFiles(): Promise<TlsMaterial | undefined> {
     const found = await readValid(dir, now()).catch(() => undefined)
-    return found !== undefined && found.notAfter > identity.current().notAfter ? found : undefined
+    if (found === undefined || found.notAfter <= identity.current().notAfter) return undefined
+    return verifyTlsMaterial(found, now()) === identity.spiffeId ? found : undefined
   }
 
   async function issued(): Promise<TlsMaterial> {
     if (needs.renew === undefined) throw new Error(`no newer certificate was put into ${dir}`)
     const { csr, key } = await createCsr()
     const answer = await withTimeout(needs.renew(csr))
-    const material = toTlsMaterial({ ...answer, key })
-    verifyTlsMaterial(material, now())
+    const material = parseTlsMaterial(toTlsMaterial({ ...answer, key }))
+    const issuedFor = verifyTlsMaterial(material, now())
+    if (issuedFor !== identity.spiffeId) throw new Error(`the new certificate is for ${issuedFor}`)
     await writeIdentityFiles(dir, material).catch((error: unknown) =>
       log.info(
         { err: error, dir },

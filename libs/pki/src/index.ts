@@ -29,3 +29,4 @@ export {
   verifyTlsMaterial,
 } from './tls-identity.ts'
 export { spiffeIdOfLeaf, verifyChain } from './verify-chain.ts'
+export { createWebCertificate, type WebCertificate } from './web-certificate.ts'

@@ -49,6 +49,14 @@ export function parseSpiffeId(text: string): { trustDomain: string; segments: st
   return { trustDomain, segments }
 }
 
+export function isSpiffeId(text: string): boolean {
+  try {
+    return parseSpiffeId(text).segments.length > 0
+  } catch {
+    return false
+  }
+}
+
 /**
  * Which part of the trust domain's Postern the id names; `undefined` for anything else, whether
  * malformed, foreign or of an unknown shape.
@@ -67,12 +75,9 @@ export function toPart(trustDomain: string, spiffeId: string): Part | undefined 
 }
 
 function segmentsIn(trustDomain: string, spiffeId: string): readonly string[] | undefined {
-  try {
-    const parsed = parseSpiffeId(spiffeId)
-    return parsed.trustDomain === trustDomain ? parsed.segments : undefined
-  } catch {
-    return undefined
-  }
+  if (!isSpiffeId(spiffeId)) return undefined
+  const parsed = parseSpiffeId(spiffeId)
+  return parsed.trustDomain === trustDomain ? parsed.segments : undefined
 }
 
 function isSegment(text: string): boolean {

@@ -65,7 +65,8 @@ export function parseTlsMaterial(pem: { cert: string; key: string; ca: string })
   if (!leaf.checkPrivateKey(createPrivateKey(pem.key))) {
     throw new Error('the private key does not belong to the certificate')
   }
-  return { ...pem, notAfter: leaf.validToDate }
+  const { cert, key, ca } = pem
+  return { cert, key, ca, notAfter: leaf.validToDate }
 }
 
 /** @throws Rejection unless the leaf leads to its own roots at the moment */

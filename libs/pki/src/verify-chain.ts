@@ -1,7 +1,7 @@
 import { X509Certificate as NodeCertificate } from 'node:crypto'
-import { rejections } from '@postern/errors'
+import { Rejection, rejections } from '@postern/errors'
 import { isP256 } from './csr.ts'
-import { parseSpiffeId } from './spiffe-id.ts'
+import { isSpiffeId } from './spiffe-id.ts'
 import {
   BasicConstraintsExtension,
   KeyUsageFlags,
@@ -24,35 +24,47 @@ const CHAIN_LENGTH_MAX = 3
 
 type Certificate = { readonly node: NodeCertificate; readonly parsed: X509Certificate }
 
-/**
- * Checks that the leaf leads to one of the roots at the moment, and answers its SPIFFE ID.
- * All certificates are DER; the chain is leaf first and may leave the root out.
- * @throws Rejection CERTIFICATE_NOT_TRUSTED, CERTIFICATE_NOT_VALID_NOW, CERTIFICATE_NOT_A_LEAF
- */
-export function verifyChain(order: {
+export type ChainOrder = {
+  /** DER, leaf first. The root may be left out. */
   readonly chain: readonly Uint8Array[]
+  /** DER. */
   readonly roots: readonly Uint8Array[]
   readonly at: Date
-}): string {
-  const { chain, roots, at } = order
-  if (chain.length === 0 || chain.length > CHAIN_LENGTH_MAX) {
-    throw rejected('CERTIFICATE_NOT_TRUSTED')
-  }
-  const certificates = chain.map(parseCertificate)
-  const trusted = roots.map(parseCertificate)
-  const [leaf, ...authorities] = certificates
-  if (leaf === undefined) throw rejected('CERTIFICATE_NOT_TRUSTED')
-  const spiffeId = spiffeIdOf(leaf)
-  checkPath(leaf, authorities, trusted, at)
-  return spiffeId
+}
+
+/**
+ * Checks that the leaf leads to one of the roots at the moment, and answers its SPIFFE ID.
+ * @throws Rejection CERTIFICATE_NOT_TRUSTED, CERTIFICATE_NOT_VALID_NOW, CERTIFICATE_NOT_A_LEAF
+ */
+export function verifyChain(order: ChainOrder): string {
+  return orNotTrusted(() => verify(order))
 }
 
 /**
  * The one SPIFFE ID of a leaf. Says nothing about whether the certificate is trusted.
- * @throws Rejection CERTIFICATE_NOT_A_LEAF
+ * @throws Rejection CERTIFICATE_NOT_A_LEAF, CERTIFICATE_NOT_TRUSTED
  */
 export function spiffeIdOfLeaf(der: Uint8Array): string {
-  return spiffeIdOf(parseCertificate(der))
+  return orNotTrusted(() => spiffeIdOf(parseCertificate(der)))
+}
+
+function verify({ chain, roots, at }: ChainOrder): string {
+  const [leaf, ...authorities] = chain.map(parseCertificate)
+  if (leaf === undefined || chain.length > CHAIN_LENGTH_MAX) {
+    throw rejected('CERTIFICATE_NOT_TRUSTED')
+  }
+  const spiffeId = spiffeIdOf(leaf)
+  checkPath(leaf, authorities, roots.map(parseCertificate), at)
+  return spiffeId
+}
+
+/** The parser is lazy: what it stumbles over, anywhere, is no certificate to trust. */
+function orNotTrusted(work: () => string): string {
+  try {
+    return work()
+  } catch (error) {
+    throw error instanceof Rejection ? error : rejected('CERTIFICATE_NOT_TRUSTED')
+  }
 }
 
 function checkPath(
@@ -95,7 +107,7 @@ function spiffeIdOf({ node, parsed }: Certificate): string {
   if (uri === undefined || more.length > 0 || node.ca || !isP256(parsed.publicKey.algorithm)) {
     throw rejected('CERTIFICATE_NOT_A_LEAF')
   }
-  parseSpiffeId(uri.value)
+  if (!isSpiffeId(uri.value)) throw rejected('CERTIFICATE_NOT_A_LEAF')
   return uri.value
 }
 
@@ -109,9 +121,5 @@ function isValidAt({ parsed }: Certificate, at: Date): boolean {
 
 function parseCertificate(der: Uint8Array): Certificate {
   if (der.byteLength > CERTIFICATE_BYTES_MAX) throw rejected('CERTIFICATE_NOT_TRUSTED')
-  try {
-    return { node: new NodeCertificate(der), parsed: new X509Certificate(new Uint8Array(der)) }
-  } catch {
-    throw rejected('CERTIFICATE_NOT_TRUSTED')
-  }
+  return { node: new NodeCertificate(der), parsed: new X509Certificate(new Uint8Array(der)) }
 }
