@@ -50,7 +50,7 @@ export function startShipping(settings: {
         rest = rest.filter(({ number }) => number > stored)
         if (rest.length < before) attempt = 0
       } catch (error) {
-        if (!failing) log.warn({ error }, 'audit records cannot be delivered; they stay here')
+        if (!failing) log.warn({ err: error }, 'audit records cannot be delivered; they stay here')
         failing = true
       }
       if (rest.length === 0) return
@@ -72,7 +72,7 @@ export function startShipping(settings: {
   }
 
   const running = ship(stopping.signal).catch((error: unknown) => {
-    if (!stopping.signal.aborted) log.error({ error }, 'audit records are delivered no more')
+    if (!stopping.signal.aborted) log.error({ err: error }, 'audit records are delivered no more')
   })
 
   return {

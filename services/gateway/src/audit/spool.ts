@@ -211,7 +211,10 @@ async function readRun(
 }
 
 async function readWindow(cursor: Cursor, bytes: number): Promise<Buffer> {
-  const length = Math.min(Math.max(bytes, 2 * RECORD_BYTES_MAX), cursor.segment.bytes - cursor.offset)
+  const length = Math.min(
+    Math.max(bytes, 2 * RECORD_BYTES_MAX),
+    cursor.segment.bytes - cursor.offset,
+  )
   const window = Buffer.allocUnsafe(length)
   const file = await open(cursor.segment.path, 'r')
   try {

@@ -1,7 +1,5 @@
 import type { Duplex, Readable, Writable } from 'node:stream'
-
-/** Header lines in the order and number they came in, names as they were written. */
-export type HeaderLines = readonly (readonly [name: string, value: string])[]
+import type { HeaderLines, ResponseHead, UpgradeProtocol } from '@postern/kube-http'
 
 /** What a client asks: everything that a decision may look at. Nothing here is trusted yet. */
 export type FrontHead = {
@@ -16,10 +14,8 @@ export type FrontHead = {
   readonly headers: HeaderLines
   readonly remoteAddress: string
   /** Set when the client wants the connection itself. */
-  readonly upgrade: 'websocket' | 'SPDY/3.1' | undefined
+  readonly upgrade: UpgradeProtocol | undefined
 }
-
-export type ResponseHead = { readonly status: number; readonly headers: HeaderLines }
 
 /** One request, however it was carried. */
 export type FrontRequest = {

@@ -1,7 +1,8 @@
-import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex, Writable } from 'node:stream'
 import { TLSSocket } from 'node:tls'
-import type { FrontHead, FrontRequest, HeaderLines } from './front.ts'
+import type { HeaderLines } from '@postern/kube-http'
+import type { FrontHead, FrontRequest } from './front.ts'
 
 /** A plain request over HTTP/1.1. */
 export function http1Request(

@@ -1,5 +1,6 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import type { FrontHead, FrontRequest, HeaderLines } from './front.ts'
+import { type HeaderLines, toHeaderLines } from '@postern/kube-http'
+import type { FrontHead, FrontRequest } from './front.ts'
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
@@ -10,8 +11,7 @@ export function parseHttp2Head(
 ): { head: FrontHead } | { error: string; status: number } {
   const pseudo = new Map<string, string>()
   const headers: [string, string][] = []
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    const [name, value] = [rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '']
+  for (const [name, value] of toHeaderLines(rawHeaders)) {
     if (!name.startsWith(':')) headers.push([name, value])
     else if (pseudo.has(name)) return { status: 400, error: 'a pseudo header is repeated' }
     else pseudo.set(name, value)
@@ -93,7 +93,13 @@ export function refuseStream(stream: ServerHttp2Stream, status: number, text: st
 }
 
 /** Header names that HTTP/2 forbids never leave (RFC 9113, 8.2.2). */
-const FORBIDDEN = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
+const FORBIDDEN = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+])
 
 function toHttp2Headers(status: number, lines: HeaderLines): OutgoingHttpHeaders {
   const headers: Record<string, string | string[]> = {}

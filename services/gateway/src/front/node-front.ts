@@ -3,10 +3,12 @@ import { performServerHandshake, type ServerHttp2Session } from 'node:http2'
 import { createServer, type Server } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
+import { toHeaderLines } from '@postern/kube-http'
 import type { Front, FrontHead, RequestHandler, ServingCertificate } from './front.ts'
-import { http1FramingError, parseUpgrade, toHeaderLines } from './http1-framing.ts'
+import { http1FramingError } from './http1-framing.ts'
 import { http1Request, http1Upgrade, refuseConnection } from './http1-request.ts'
 import { http2Request, parseHttp2Head, refuseStream } from './http2-request.ts'
+import { wantedUpgrade } from './wanted-upgrade.ts'
 
 const HEADER_BYTES_MAX = 1024 * 1024
 const HEADER_TIMEOUT_MS = 32_000
@@ -166,8 +168,8 @@ function parseHttp1Head(message: IncomingMessage): { head: FrontHead } | { error
   const target = message.url ?? ''
   const error = http1FramingError({ httpVersion: message.httpVersion, target, headers })
   if (error !== undefined) return { error }
-  const upgrade = parseUpgrade(headers)
-  if ('error' in upgrade) return upgrade
+  const wanted = wantedUpgrade(message.method ?? '', headers)
+  if (wanted.kind === 'malformed') return { error: wanted.problem }
   const head: FrontHead = {
     protocol: 'http/1.1',
     method: message.method ?? '',
@@ -176,7 +178,7 @@ function parseHttp1Head(message: IncomingMessage): { head: FrontHead } | { error
     serverName: serverNameOf(message.socket),
     headers,
     remoteAddress: addressOf(message.socket),
-    upgrade: upgrade.upgrade,
+    upgrade: wanted.kind === 'upgrade' ? wanted.protocol : undefined,
   }
   return { head }
 }

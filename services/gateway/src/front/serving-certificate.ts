@@ -39,7 +39,7 @@ export function watchServingCertificate(
     if (busy) return
     busy = true
     check()
-      .catch((error: unknown) => log.warn({ error }, 'new serving certificate cannot be used'))
+      .catch((error: unknown) => log.warn({ err: error }, 'new serving certificate cannot be used'))
       .finally(() => {
         busy = false
       })

@@ -9,11 +9,17 @@ export class CuttableStream extends Transform {
   readonly #framing: Framing | undefined
   #farewell: Buffer | undefined
   #over = false
+  #bytes = 0
 
   /** Without a framing nothing can be put in between: a cut just aborts. */
   constructor(framing?: Framing) {
     super({ highWaterMark: 64 * 1024 })
     this.#framing = framing
+  }
+
+  /** What has gone through. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   /** Sends the farewell at the next boundary, then ends; aborts if there is none in time. */
@@ -39,6 +45,7 @@ export class CuttableStream extends Transform {
       done()
       return
     }
+    this.#bytes += chunk.length
     let at = 0
     while (this.#framing !== undefined && at < chunk.length) {
       at = this.#framing.advance(chunk, at)

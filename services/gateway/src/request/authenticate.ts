@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto'
+import type { Snapshot } from '@postern/access'
+import type { HeaderLines } from '@postern/kube-http'
+import type { KnownToken } from '@postern/replica'
+import { bearerToken } from './bearer-token.ts'
+import { type Refusal, refusals, tokenExpired } from './refusal.ts'
+
+/** Whom a request is from. */
+export type Caller = {
+  readonly tokenSha256: string
+  readonly tokenId: string
+  readonly tokenExpiresAtMs: number
+  readonly userId: string
+  readonly userName: string
+  /** Names of the groups. */
+  readonly groups: readonly string[]
+}
+
+export type TokenView = {
+  snapshot(): Snapshot
+  tokenBySha256(sha256: string): KnownToken | undefined
+}
+
+const TOKEN = /^ptk_[A-Za-z0-9_-]{43}$/
+
+export function authenticate(
+  headers: HeaderLines,
+  view: TokenView,
+  at: Date,
+): Caller | { refusal: Refusal } {
+  const presented = bearerToken(headers)
+  if (presented.kind === 'none') return { refusal: refusals.noToken }
+  if (presented.kind === 'malformed') return { refusal: refusals.malformedToken }
+  if (!TOKEN.test(presented.token)) return { refusal: refusals.unknownToken }
+  // A token is 256 random bits: a fast hash is enough, and the look-up tells nothing by its time.
+  const tokenSha256 = createHash('sha256').update(presented.token).digest('hex')
+  return callerOf(tokenSha256, view, at)
+}
+
+/** What a token stands for now. Asked again for everything that still runs under it. */
+export function callerOf(
+  tokenSha256: string,
+  view: TokenView,
+  at: Date,
+): Caller | { refusal: Refusal } {
+  const token = view.tokenBySha256(tokenSha256)
+  if (token === undefined) return { refusal: refusals.unknownToken }
+  const tokenExpiresAtMs = Date.parse(token.expiresAt)
+  // Written so that a moment that cannot be read counts as past.
+  if (!(tokenExpiresAtMs > at.getTime())) return { refusal: tokenExpired(token.expiresAt) }
+  const { users, groups } = view.snapshot()
+  const user = users.get(token.userId)
+  if (user === undefined) return { refusal: refusals.unknownToken }
+  if (user.disabled) return { refusal: refusals.userDisabled }
+  return {
+    tokenSha256,
+    tokenId: token.tokenId,
+    tokenExpiresAtMs,
+    userId: user.id,
+    userName: user.name,
+    groups: user.groupIds.flatMap((id) => groups.get(id)?.name ?? []),
+  }
+}

@@ -1,0 +1,193 @@
+import type { Duplex } from 'node:stream'
+import {
+  agentErrorOf,
+  forwardableResponseHeaders,
+  type HeaderLines,
+  type ResponseHead,
+  type UpgradeProtocol,
+} from '@postern/kube-http'
+import { TunnelError } from '@postern/tunnel'
+import type { FrontRequest } from '../front/front.ts'
+import { valueOf } from '../front/header-values.ts'
+import { CuttableStream } from '../streams/cuttable-stream.ts'
+import { flow } from '../streams/flow.ts'
+import type { Framing } from '../streams/framing.ts'
+import type { Cut } from '../streams/live-requests.ts'
+import { carriesStatus, createSpdyFraming, spdyFarewell } from '../streams/spdy.ts'
+import { createWebSocketFraming, statusEncoding, webSocketFarewell } from '../streams/websocket.ts'
+import type { ClusterTunnels } from '../tunnels/cluster-tunnels.ts'
+import type { Cuttable, Outcome } from './forward.ts'
+import { statusText } from './kubernetes-status.ts'
+import { readExactly } from './read-exactly.ts'
+import { badUpstream, clusterUnreachable, denied, lostAfterForwarding } from './refusal.ts'
+import { acceptResponseHead, parseResponseHead } from './response-head.ts'
+
+const HEAD_BYTES_MAX = 64 * 1024
+const REFUSAL_BYTES_MAX = 64 * 1024
+const ANSWER_TIMEOUT_MS = 35_000
+const CLOSING_MS = 5_000
+
+/**
+ * Carries an upgraded request on a connection of its own, which is used for nothing else whatever the
+ * answer is: a failed upgrade that left a connection open was CVE-2018-1002105.
+ */
+export function forwardUpgrade(order: {
+  request: FrontRequest
+  /** Encoded, from the allow-list, with what it upgrades to. */
+  head: Uint8Array
+  tunnels: ClusterTunnels
+  clusterId: string
+  clusterName: string
+  onStarted(code: number): void
+}): Cuttable & { done: Promise<Outcome> } {
+  const { request, clusterName } = order
+  const gone = new AbortController()
+  request.gone.addEventListener('abort', () => gone.abort(), { once: true })
+  let cutBy: Cut | undefined
+  let cutNow: (why: Cut) => void = () => gone.abort()
+
+  async function run(): Promise<Outcome> {
+    const connected = await connect()
+    if ('refusal' in connected) return { kind: 'refused', refusal: connected.refusal }
+    const { socket } = connected
+    socket.on('error', () => {})
+    const stop = () => socket.destroy()
+    gone.signal.addEventListener('abort', stop, { once: true })
+    try {
+      socket.write(withLength(order.head))
+      const head = await readHead(socket)
+      if (cutBy !== undefined) return { kind: 'refused', refusal: denied(cutBy.message) }
+      if (head === undefined) {
+        return { kind: 'refused', refusal: lostAfterForwarding(clusterName, 'no answer came') }
+      }
+      return head.status === 101 ? await splice(head, socket) : await relayRefusal(head, socket)
+    } finally {
+      gone.signal.removeEventListener('abort', stop)
+      stop()
+    }
+  }
+
+  async function connect() {
+    try {
+      return await order.tunnels.upgrade(order.clusterId, gone.signal)
+    } catch (error) {
+      if (cutBy !== undefined) return { refusal: denied(cutBy.message) }
+      if (!(error instanceof TunnelError)) throw error
+      return { refusal: clusterUnreachable(clusterName, error.message) }
+    }
+  }
+
+  /** The status, headers and at most 64 KiB of what the cluster said instead; then both sides close. */
+  async function relayRefusal(head: ResponseHead, socket: Duplex): Promise<Outcome> {
+    const accepted = acceptUpgradeRefusal(head)
+    if ('refusal' in accepted) return { kind: 'refused', refusal: accepted.refusal }
+    const body = await readExactly(socket, REFUSAL_BYTES_MAX, ANSWER_TIMEOUT_MS, 'at-most')
+    request.answer(accepted, body, { close: true })
+    return { kind: 'answered', code: accepted.status, bytes: body.length, end: 'complete' }
+  }
+
+  async function splice(head: ResponseHead, cluster: Duplex): Promise<Outcome> {
+    const wanted = request.head.upgrade ?? 'websocket'
+    const session = wanted === 'websocket' ? webSocketSession(head) : spdySession(head)
+    const through = new CuttableStream(session.framing)
+    cutNow = (why) => through.cut(session.farewell(why))
+    const client = request.switchProtocols(switchingHeaders(wanted, head))
+    order.onStarted(101)
+    client.pipe(cluster)
+    const sent = flow(cluster, through, client)
+    const end = await sent
+    if (end === 'complete' || end === 'cut') await closed(client)
+    else client.destroy()
+    const commandStatus = session.status?.()
+    return {
+      kind: 'answered',
+      code: 101,
+      bytes: through.bytes,
+      end,
+      ...(cutBy === undefined ? {} : { cut: cutBy }),
+      ...(commandStatus === undefined ? {} : { commandStatus }),
+    }
+  }
+
+  return {
+    done: run(),
+    cut(why) {
+      cutBy ??= why
+      cutNow(why)
+    },
+  }
+}
+
+type UpgradedSession = {
+  readonly framing?: Framing
+  readonly status?: () => string
+  farewell(why: Cut): Buffer | undefined
+}
+
+function webSocketSession(head: ResponseHead): UpgradedSession {
+  const encoding = statusEncoding(valueOf(head.headers, 'sec-websocket-protocol'))
+  const framing = createWebSocketFraming(encoding)
+  return {
+    framing,
+    status: () => framing.status.toString('utf8'),
+    farewell: ({ message }) => webSocketFarewell(encoding, statusText(denied(message)), message),
+  }
+}
+
+function spdySession(head: ResponseHead): UpgradedSession {
+  // Port-forward has no stream for a message: it is just closed.
+  if (!carriesStatus(valueOf(head.headers, 'x-stream-protocol-version'))) {
+    return { farewell: () => undefined }
+  }
+  const framing = createSpdyFraming()
+  return {
+    framing,
+    status: () => framing.status.toString('utf8'),
+    farewell: ({ message }) => spdyFarewell(statusText(denied(message))),
+  }
+}
+
+function switchingHeaders(protocol: UpgradeProtocol, { headers }: ResponseHead): HeaderLines {
+  return [['Connection', 'Upgrade'], ['Upgrade', protocol], ...forwardableResponseHeaders(headers)]
+}
+
+function acceptUpgradeRefusal(head: ResponseHead) {
+  // kube-apiserver treats an answer below 400 to an upgrade as an error, too.
+  if (head.status < 400 && agentErrorOf(head) === undefined)
+    return { refusal: badUpstream('it did not upgrade') }
+  return acceptResponseHead(head)
+}
+
+async function readHead(socket: Duplex): Promise<ResponseHead | undefined> {
+  try {
+    const prefix = await readExactly(socket, 4, ANSWER_TIMEOUT_MS)
+    const length = prefix.readUInt32BE(0)
+    if (length > HEAD_BYTES_MAX) return undefined
+    return parseResponseHead(await readExactly(socket, length, ANSWER_TIMEOUT_MS))
+  } catch {
+    // Lost or late: there is no answer.
+    return undefined
+  }
+}
+
+function withLength(head: Uint8Array): Buffer {
+  const framed = Buffer.allocUnsafe(4 + head.byteLength)
+  framed.writeUInt32BE(head.byteLength, 0)
+  framed.set(head, 4)
+  return framed
+}
+
+/** The last bytes are out; a client that does not close its end is not waited for long. */
+function closed(client: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    if (client.destroyed) {
+      resolve()
+      return
+    }
+    const timer = setTimeout(() => client.destroy(), CLOSING_MS)
+    client.once('close', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,268 @@
+import { randomUUID } from 'node:crypto'
+import type { Positions } from '@postern/replica'
+import type { Log } from '@postern/telemetry'
+import { parseTraceparent, startSpan, toTraceparent } from '@postern/telemetry'
+import type { AuditSubject } from '../audit/record.ts'
+import type { Recorder } from '../audit/recorder.ts'
+import type { FrontRequest, RequestHandler } from '../front/front.ts'
+import type { RequestLimiter } from '../limits/request-limits.ts'
+import { answerSelfReview, type SelfReviewNeeds } from '../self-review/answer-self-review.ts'
+import type { SessionActivity } from '../session/session-activity.ts'
+import type { GatewaySession } from '../session/session-directory.ts'
+import { type GatewaySignals, verbClass } from '../signals.ts'
+import type { LiveRequests } from '../streams/live-requests.ts'
+import type { ClusterTunnels } from '../tunnels/cluster-tunnels.ts'
+import { type Admission, type AdmissionView, type Admitted, admit } from './admit.ts'
+import { auditSubject } from './audit-subject.ts'
+import { clusterHead } from './cluster-head.ts'
+import { type Cuttable, forward, type Outcome } from './forward.ts'
+import { forwardUpgrade } from './forward-upgrade.ts'
+import { answerRefusal } from './kubernetes-status.ts'
+import { type Refusal, refusals, tooMany } from './refusal.ts'
+import { openSession, openTunnel } from './way-to-cluster.ts'
+
+export type RequestNeeds = {
+  readonly gateway: string
+  readonly view: AdmissionView
+  readonly positions: () => Positions
+  readonly now: () => Date
+  readonly limiter: RequestLimiter
+  readonly sessionOf: (userId: string, clusterId: string) => Promise<GatewaySession>
+  readonly activity: SessionActivity
+  readonly spoolHasRoom: () => boolean
+  readonly recorder: Recorder
+  readonly tunnels: ClusterTunnels
+  readonly live: LiveRequests
+  readonly selfReview: SelfReviewNeeds
+  readonly signals: GatewaySignals
+  readonly log: Log
+}
+
+/** What a request is called and when it came: the same in every record of it. */
+type Facts = { readonly auditId: string; readonly receivedAt: Date; readonly traceparent: string }
+
+/** The way of a request: decide, record, send on, record what became of it. */
+export function createRequestHandler(needs: RequestNeeds): RequestHandler {
+  return (request) => {
+    const receivedAt = needs.now()
+    const auditId = randomUUID()
+    const headerOf = (name: string) =>
+      request.head.headers.find(([key]) => key.toLowerCase() === name)?.[1]
+    const span = startSpan('gateway.request', {
+      parent: parseTraceparent(headerOf('traceparent')),
+      kind: 'server',
+      attributes: { 'postern.audit_id': auditId, 'http.request.method': request.head.method },
+    })
+    const facts = { auditId, receivedAt, traceparent: toTraceparent(span.trace) }
+    span
+      .run(() => handle(request, facts, needs))
+      .catch((error: unknown) => {
+        needs.log.error({ err: error, auditId }, 'request failed')
+        if (request.responded) request.abort()
+        else answerRefusal(request, refusals.internal, { auditId, path: '/' })
+      })
+      .finally(() => span.span.end())
+  }
+}
+
+async function handle(request: FrontRequest, facts: Facts, needs: RequestNeeds): Promise<void> {
+  const { view, positions, gateway, signals } = needs
+  const { auditId, receivedAt } = facts
+  const admission = admit(request.head, view, receivedAt)
+  const subject = (session?: GatewaySession, refusal?: Refusal): AuditSubject =>
+    auditSubject({
+      auditId,
+      receivedAt,
+      head: request.head,
+      known: admission.known,
+      allowed: 'admitted' in admission,
+      reason: refusal?.message,
+      positions: positions(),
+      gateway,
+      ...(session === undefined ? {} : { session }),
+    })
+  const outcome = 'admitted' in admission ? 'admitted' : 'refused'
+  signals.admissionSeconds.observe(
+    { outcome },
+    (needs.now().getTime() - receivedAt.getTime()) / 1000,
+  )
+
+  if ('refusal' in admission) {
+    refuse(request, admission, subject(undefined, admission.refusal), facts, needs)
+    return
+  }
+  const { admitted } = admission
+  const kind = admitted.longRunning ? 'stream' : admitted.discovery ? 'discovery' : 'short'
+  const admittance = needs.limiter.admit(admitted.caller.userId, kind, receivedAt.getTime())
+  if ('refused' in admittance) {
+    const outcome: Outcome = { kind: 'refused', refusal: tooMany(admittance.refused) }
+    close(request, outcome, subject(), { auditId, verb: verbClass(admitted.info) }, needs)
+    return
+  }
+  try {
+    await carry(request, admitted, subject, facts, needs)
+  } finally {
+    admittance.release()
+  }
+}
+
+/** Everything between the decision and the outcome record. */
+async function carry(
+  request: FrontRequest,
+  admitted: Admitted,
+  subjectOf: (session?: GatewaySession) => AuditSubject,
+  facts: Facts,
+  needs: RequestNeeds,
+): Promise<void> {
+  const { recorder, signals, live, activity } = needs
+  const { auditId } = facts
+  const end = (outcome: Outcome, subject: AuditSubject) => {
+    close(request, outcome, subject, { auditId, verb: verbClass(admitted.info) }, needs)
+  }
+
+  // Before anything is made for the request: what cannot be recorded does not begin.
+  if (admitted.needsIntent && !needs.spoolHasRoom()) {
+    end({ kind: 'refused', refusal: refusals.spoolFull }, subjectOf())
+    return
+  }
+  const opened = await openSession(admitted, needs)
+  if ('refusal' in opened) {
+    end({ kind: 'refused', refusal: opened.refusal }, subjectOf())
+    return
+  }
+  const { session } = opened
+  const subject = subjectOf(session)
+  activity.touch(session.id)
+
+  if (admitted.needsIntent) {
+    const stop = signals.intentSeconds.startTimer()
+    try {
+      await recorder.durable(subject, { stage: 'RequestReceived' })
+    } catch (error) {
+      needs.log.error({ err: error, auditId }, 'audit intent could not be made durable')
+      end({ kind: 'refused', refusal: refusals.spoolFull }, subject)
+      return
+    } finally {
+      stop()
+    }
+  }
+
+  const running = await start(request, admitted, session, subject, facts, needs)
+  if ('refusal' in running) {
+    end({ kind: 'refused', refusal: running.refusal }, subject)
+    return
+  }
+  const ended = live.add({
+    tokenSha256: admitted.caller.tokenSha256,
+    userId: admitted.caller.userId,
+    clusterId: admitted.cluster.id,
+    sessionId: session.id,
+    attributes: admitted.info,
+    grace: request.head.upgrade === undefined ? 'short' : 'none',
+    cut(why) {
+      signals.cuts.inc({ code: String(why.code) })
+      running.cut(why)
+    },
+  })
+  const closed = admitted.longRunning ? activity.streamOpened(session.id) : undefined
+  try {
+    end(await running.done, subject)
+  } finally {
+    ended()
+    closed?.()
+  }
+}
+
+/** Puts the request on its way; from here on it may have been carried out. */
+async function start(
+  request: FrontRequest,
+  admitted: Admitted,
+  session: GatewaySession,
+  subject: AuditSubject,
+  facts: Facts,
+  needs: RequestNeeds,
+): Promise<(Cuttable & { done: Promise<Outcome> }) | { refusal: Refusal }> {
+  const { cluster, info, longRunning } = admitted
+  const onStarted = (code: number) =>
+    needs.recorder.note(subject, { stage: 'ResponseStarted', response: { code } })
+  if (request.head.upgrade !== undefined) {
+    const { tunnels } = needs
+    const head = headFor(request, admitted, session, facts)
+    const names = { clusterId: cluster.id, clusterName: cluster.name }
+    return forwardUpgrade({ request, head, tunnels, ...names, onStarted })
+  }
+  const tunnel = await openTunnel(cluster, needs)
+  if ('refusal' in tunnel) return tunnel
+  const way = { session: tunnel.session, clusterName: cluster.name }
+  if (admitted.kind === 'self-review') {
+    const order = { request, admitted, sessionId: session.id, session: way.session, ...facts }
+    return answerSelfReview(order, needs.selfReview)
+  }
+  const head = headFor(request, admitted, session, facts)
+  const isWatch = info.verb === 'watch'
+  return forward({ request, head, ...way, longRunning, isWatch, onStarted })
+}
+
+function headFor(
+  request: FrontRequest,
+  { target }: Admitted,
+  { id: sessionId }: GatewaySession,
+  { auditId, traceparent }: Facts,
+): Uint8Array {
+  return clusterHead(request.head, { target, sessionId, auditId, traceparent })
+}
+
+function refuse(
+  request: FrontRequest,
+  { refusal, known }: Extract<Admission, { refusal: Refusal }>,
+  subject: AuditSubject,
+  { auditId }: Facts,
+  needs: RequestNeeds,
+): void {
+  const stage = responseStage({ kind: 'refused', refusal })
+  // What needs no valid token can be sent by anybody, as often as they like.
+  if (known.caller === undefined) needs.recorder.noteAnonymous(subject, stage)
+  else needs.recorder.note(subject, stage)
+  needs.signals.requests.inc({ verb: verbClass(known.info), code: String(refusal.code) })
+  answerRefusal(request, refusal, { auditId, path: pathOf(request) })
+}
+
+/** Writes the outcome, and answers where nobody has answered yet. */
+function close(
+  request: FrontRequest,
+  outcome: Outcome,
+  subject: AuditSubject,
+  facts: { auditId: string; verb: string },
+  needs: RequestNeeds,
+): void {
+  const code = outcome.kind === 'refused' ? outcome.refusal.code : outcome.code
+  needs.recorder.note(subject, responseStage(outcome))
+  needs.signals.requests.inc({ verb: facts.verb, code: String(code) })
+  if (outcome.kind === 'refused' && !request.responded) {
+    answerRefusal(request, outcome.refusal, { auditId: facts.auditId, path: pathOf(request) })
+  }
+}
+
+function responseStage(outcome: Outcome) {
+  const stage = 'ResponseComplete' as const
+  if (outcome.kind === 'refused') {
+    const { code, message } = outcome.refusal
+    return { stage, response: { code, message } }
+  }
+  const { code, bytes, end, cut, commandStatus } = outcome
+  return {
+    stage,
+    response: { code, ...(cut === undefined ? {} : { message: cut.message }) },
+    annotations: {
+      bytes: String(bytes),
+      end,
+      'cut-code': cut === undefined ? undefined : String(cut.code),
+      'command-status': commandStatus,
+    },
+  }
+}
+
+/** The path in the cluster, as far as the form of an answer depends on it. */
+function pathOf({ head }: FrontRequest): string {
+  return head.target.replace(/^\/clusters\/[^/?]*/, '').replace(/\?.*$/s, '')
+}

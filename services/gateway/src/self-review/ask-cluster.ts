@@ -1,0 +1,47 @@
+import type { ResponseHead } from '@postern/kube-http'
+import { encodeRequestHead, type RequestHead } from '@postern/kube-http'
+import { type MuxSession, toDuplex } from '@postern/mux'
+import { parseResponseHead } from '../request/response-head.ts'
+
+const ANSWER_BYTES_MAX = 4 * 1024 * 1024
+const TIMEOUT_MS = 30_000
+
+/**
+ * Asks the cluster a question of our own under the user's account and reads the whole answer.
+ * @throws when it is lost, late, malformed or too large
+ */
+export async function askCluster(
+  session: MuxSession,
+  head: Omit<RequestHead, 'headers'>,
+  question: object,
+  gone: AbortSignal,
+): Promise<{ head: ResponseHead; body: Buffer }> {
+  const content = Buffer.from(JSON.stringify(question))
+  const headers = [
+    ['Content-Type', 'application/json'],
+    ['Accept', 'application/json'],
+    ['Content-Length', String(content.length)],
+  ] as const
+  const stream = toDuplex(session.open(encodeRequestHead({ ...head, headers })))
+  const signal = AbortSignal.any([gone, AbortSignal.timeout(TIMEOUT_MS)])
+  const stop = () => stream.body.destroy(new Error('the cluster did not answer in time'))
+  signal.addEventListener('abort', stop, { once: true })
+  stream.body.on('error', () => {})
+  try {
+    stream.body.end(content)
+    const answer = parseResponseHead(await stream.head)
+    if (answer === undefined) throw new Error('the cluster answered with a malformed head')
+    const chunks: Buffer[] = []
+    let bytes = 0
+    for await (const chunk of stream.body) {
+      if (!Buffer.isBuffer(chunk)) throw new Error('a mux stream carries bytes')
+      bytes += chunk.length
+      if (bytes > ANSWER_BYTES_MAX) throw new Error('the answer to a review is too large')
+      chunks.push(chunk)
+    }
+    return { head: answer, body: Buffer.concat(chunks) }
+  } finally {
+    signal.removeEventListener('abort', stop)
+    stream.body.destroy()
+  }
+}

@@ -1,0 +1,118 @@
+import type { Attributes } from '@postern/access'
+
+/** Why something that runs is ended before its time. */
+export type Cut = { readonly code: 401 | 403 | 503; readonly message: string }
+
+/** How long it may go on without the certainty that its right still holds. */
+export type LeaseGrace = 'none' | 'short'
+
+/** A request that runs, and the right under which it does. */
+export type LiveRequest = {
+  readonly tokenSha256: string
+  readonly userId: string
+  readonly clusterId: string
+  readonly sessionId: string
+  readonly attributes: Attributes
+  readonly grace: LeaseGrace
+  cut(cut: Cut): void
+}
+
+/** Whether a right holds now, and until when at most it does so by the clock alone. */
+export type Review =
+  | { readonly holds: true; readonly untilMs: number }
+  | { readonly holds: false; readonly cut: Cut }
+
+const LEASE_LOST: Cut = {
+  code: 503,
+  message:
+    'Postern ended this stream: the gateway could no longer confirm that your access is current. ' +
+    'Start it again.',
+}
+const TIMER_MS_MAX = 60 * 60_000
+
+/** Everything that runs. This is where a revocation cuts a stream. */
+export function createLiveRequests(needs: {
+  review(live: LiveRequest): Review
+  nowMs: () => number
+  shortGraceMs: number
+}) {
+  const running = new Set<LiveRequest>()
+  let timer: NodeJS.Timeout | undefined
+  let timerAtMs = Number.POSITIVE_INFINITY
+  let leaseTimer: NodeJS.Timeout | undefined
+
+  function cut(live: LiveRequest, why: Cut): void {
+    if (running.delete(live)) live.cut(why)
+  }
+
+  /** Decides again about one; answers until when it may go on. */
+  function reviewOne(live: LiveRequest): number {
+    const review = needs.review(live)
+    if (review.holds) return review.untilMs
+    cut(live, review.cut)
+    return Number.POSITIVE_INFINITY
+  }
+
+  function reviewAll(): void {
+    const next = [...running].reduce(
+      (soonest, live) => Math.min(soonest, reviewOne(live)),
+      Number.POSITIVE_INFINITY,
+    )
+    timerAtMs = Number.POSITIVE_INFINITY
+    clearTimeout(timer)
+    reviewAt(next)
+  }
+
+  /** Grants and tokens end by the clock as well, without any event. */
+  function reviewAt(atMs: number): void {
+    if (atMs >= timerAtMs) return
+    timerAtMs = atMs
+    clearTimeout(timer)
+    const inMs = Math.min(Math.max(0, atMs - needs.nowMs()) + 1, TIMER_MS_MAX)
+    timer = setTimeout(reviewAll, inMs)
+  }
+
+  function cutWhere(matches: (live: LiveRequest) => boolean, why: Cut): void {
+    for (const live of running) if (matches(live)) cut(live, why)
+  }
+
+  return {
+    /**
+     * Registers what begins to run, and answers what to call when it has ended. The right is looked at
+     * once more here: it may have ended between the decision and this moment.
+     */
+    add(live: LiveRequest): () => void {
+      running.add(live)
+      reviewAt(reviewOne(live))
+      return () => running.delete(live)
+    },
+
+    /** Something changed: users, groups, roles, grants, clusters, tokens. */
+    reviewAll,
+
+    sessionEnded(sessionId: string, message: string): void {
+      cutWhere((live) => live.sessionId === sessionId, { code: 403, message })
+    },
+
+    leaseChanged(valid: boolean): void {
+      clearTimeout(leaseTimer)
+      if (valid) {
+        reviewAll()
+        return
+      }
+      cutWhere(({ grace }) => grace === 'none', LEASE_LOST)
+      leaseTimer = setTimeout(() => cutWhere(() => true, LEASE_LOST), needs.shortGraceMs)
+    },
+
+    get count() {
+      return running.size
+    },
+
+    close(): void {
+      clearTimeout(timer)
+      clearTimeout(leaseTimer)
+    },
+  }
+}
+
+export type LiveRequests = ReturnType<typeof createLiveRequests>

@@ -1,0 +1,50 @@
+import type { MuxSession } from '@postern/mux'
+import type { ClusterUpgrade, GatewayDialer } from '@postern/tunnel'
+
+/** The ways to the clusters' agents: one shared session each, and connections for upgrades. */
+export type ClusterTunnels = {
+  /** A session that takes new streams. @throws TunnelError */
+  session(clusterId: string): Promise<MuxSession>
+  /** @throws TunnelError */
+  upgrade(clusterId: string, signal: AbortSignal): Promise<ClusterUpgrade>
+  /** Lets go of clusters that are no more. */
+  keepOnly(isCluster: (clusterId: string) => boolean): void
+  close(): Promise<void>
+}
+
+export function createClusterTunnels(dialer: GatewayDialer): ClusterTunnels {
+  const sessions = new Map<string, MuxSession>()
+  const dialing = new Map<string, Promise<MuxSession>>()
+
+  async function dial(clusterId: string): Promise<MuxSession> {
+    const { session } = await dialer.connectMux(clusterId)
+    sessions.set(clusterId, session)
+    void session.closed.then(() => {
+      if (sessions.get(clusterId) === session) sessions.delete(clusterId)
+    })
+    return session
+  }
+
+  return {
+    async session(clusterId) {
+      const known = sessions.get(clusterId)
+      if (known?.state === 'open') return known
+      // However many requests wait for the cluster, one of them dials.
+      const running = dialing.get(clusterId)
+      if (running !== undefined) return await running
+      const started = dial(clusterId).finally(() => dialing.delete(clusterId))
+      dialing.set(clusterId, started)
+      return await started
+    },
+
+    upgrade: (clusterId, signal) => dialer.connectUpgrade(clusterId, signal),
+
+    keepOnly(isCluster) {
+      for (const [clusterId, session] of sessions) {
+        if (!isCluster(clusterId)) session.close('the cluster was removed')
+      }
+    },
+
+    close: () => dialer.close(),
+  }
+}
