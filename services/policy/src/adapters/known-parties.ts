@@ -5,7 +5,7 @@ import type { Replica } from '@postern/replica'
 
 const rejected = rejections({
   NOT_READY: [
-    'failed_precondition',
+    'unavailable',
     'policy is still reading the logs of identity and tunnel-broker; try again in a moment',
   ],
 })
@@ -28,6 +28,7 @@ const ARRIVAL_MS_MAX = 1500
 
 export function createKnownParties(
   replica: Pick<Replica, 'snapshot' | 'caughtUp' | 'positions' | 'onChange'>,
+  arrivalMsMax = ARRIVAL_MS_MAX,
 ): KnownParties {
   const { snapshot } = replica
 
@@ -37,7 +38,7 @@ export function createKnownParties(
     let timer: NodeJS.Timeout | undefined
     try {
       await new Promise<void>((resolve) => {
-        timer = setTimeout(() => resolve(), ARRIVAL_MS_MAX)
+        timer = setTimeout(() => resolve(), arrivalMsMax)
         end = replica.onChange(() => {
           if (isSo()) resolve()
         })
