@@ -1,0 +1,17 @@
+import { fileURLToPath } from 'node:url'
+
+/** What this program is told from outside, and where the repository's own folders are. */
+const variables = process.env // oxlint-disable-line node/no-process-env -- the one place of this package
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+
+export const environment = {
+  path: variables['PATH'],
+  root,
+  toolsDir: `${root}.tools`,
+  clusterSourceDir: `${root}test/cluster`,
+  /** Where `npm start` keeps its data. */
+  dataDir: variables['POSTERN_START_DIR'] ?? `${root}.postern`,
+  /** Programs of ours run under the same Node. */
+  node: process.execPath,
+  variables,
+}

@@ -1,0 +1,20 @@
+import pc from 'picocolors'
+
+/** Does a step of a longer job and says how long it took. */
+export type Step = <T>(name: string, work: () => Promise<T>) => Promise<T>
+
+/** Prints each step with its time. Steps under way at the same time each get their own line. */
+export function printedSteps(say: (line: string) => void): Step {
+  return async (name, work) => {
+    const began = performance.now()
+    const seconds = () => pc.dim(`${((performance.now() - began) / 1000).toFixed(1)} s`)
+    try {
+      const result = await work()
+      say(`${pc.green('✓')} ${name} ${seconds()}`)
+      return result
+    } catch (error) {
+      say(`${pc.red('✗')} ${name} ${seconds()}`)
+      throw error
+    }
+  }
+}
