@@ -1,7 +1,6 @@
 import { AuditServiceDefinition } from '@postern/proto/postern/audit/v1/audit'
 import { register } from '@postern/rpc'
 import { defineService } from '@postern/service'
-import type { Migration } from 'kysely/migration'
 import { loadSigner } from './adapters/signing-key.ts'
 import { type AuditConfig, settings } from './config.ts'
 import type { AuditDatabase } from './database.ts'
@@ -12,9 +11,7 @@ import { createLogHandlers } from './log/log-rpc.ts'
 import { verifyStoredLog } from './log/log-verification.ts'
 import { createLogWriter } from './log/log-writer.ts'
 import { createSequencer } from './log/sequencer.ts'
-import { log as logMigration } from './migrations/0001-log.ts'
-import { search as searchMigration } from './migrations/0002-search.ts'
-import { producers as producersMigration } from './migrations/0003-producers.ts'
+import { migrations } from './migrations/index.ts'
 import type { ProducerEvent } from './producer/producer.ts'
 import { producerCodec } from './producer/producer-codec.ts'
 import { createProducerRepository, readProducerStates } from './producer/producer-repository.ts'
@@ -25,12 +22,6 @@ import { searchRecords } from './record/record-search.ts'
 import { auditSignals } from './signals.ts'
 import { createAuditPublisher } from './stream/audit-publisher.ts'
 import { createLogTail } from './stream/log-tail.ts'
-
-const migrations: Readonly<Record<string, Migration>> = {
-  '0001-log': logMigration,
-  '0002-search': searchMigration,
-  '0003-producers': producersMigration,
-}
 
 export const auditService = defineService<AuditConfig, AuditDatabase, ProducerEvent>({
   name: 'audit',

@@ -17,7 +17,7 @@ export type AuditDatabase = {
   /** C2SP tiles; a row grows until its tile is full. */
   tile: { level: number; idx: Bigint; hashes: Buffer }
   /** One row: the newest checkpoint. */
-  log_head: { only: Generated<boolean>; size: Bigint; root: Buffer; checkpoint: string }
+  log_head: { id: Generated<number>; size: Bigint; root: Buffer; checkpoint: string }
   /** Fold of `entry`: what searches look at. */
   record: RecordTable
   /** Fold of the event log. */

@@ -95,7 +95,7 @@ async function verifyWithin(
   }
   const { size } = edge.frontier
   if (head !== undefined && head.size !== size) {
-    say(`the checkpoint is for ${head.size} entries and there are ${size}`)
+    say(`the checkpoint is for ${head.size} entries, and ${size} were found`)
   } else if (head !== undefined && root !== undefined && !hashesEqual(head.root, root)) {
     say('the entries are not those that the checkpoint was signed for')
   }

@@ -102,9 +102,9 @@ test('stopping writes what waits and takes no more', async () => {
 })
 
 function createGate() {
-  let open = () => undefined as void
+  let open: (() => void) | undefined
   const opened = new Promise<void>((resolve) => {
     open = resolve
   })
-  return { opened, open: () => open() }
+  return { opened, open: () => open?.() }
 }

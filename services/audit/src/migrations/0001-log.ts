@@ -28,7 +28,7 @@ export const log: Migration = {
       )`.execute(db)
     await sql`
       create table log_head (
-        only boolean primary key default true check (only),
+        id integer primary key default 1 check (id = 1),
         size bigint not null check (size >= 0),
         root bytea not null check (octet_length(root) = 32),
         checkpoint text not null
