@@ -58,9 +58,15 @@ function connectLazily<Database>(
   limits: pg.PoolConfig,
 ): Kysely<Database> {
   const pool = new pg.Pool({ ...common(options), ...limits })
-  // Without a listener, a connection that breaks while idle would end the process.
+  // Without a listener, a connection that breaks would end the process: the pool listens only while
+  // it is idle, the client itself also while it works.
   pool.on('error', (error) => {
     options.log.warn({ error: error.message }, 'an idle database connection broke')
+  })
+  pool.on('connect', (client) => {
+    client.on('error', (error) => {
+      options.log.warn({ error: error.message }, 'a database connection broke')
+    })
   })
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
 }
