@@ -1,0 +1,51 @@
+import type { Cluster, Snapshot, User } from '@postern/access'
+import type { Bus } from '@postern/bus'
+import type { RpcClients } from '@postern/rpc'
+import type { Log } from '@postern/telemetry'
+
+/** The last position applied of each log. */
+export type Positions = Readonly<Record<ReplicatedLog, bigint>>
+
+export type ReplicatedLog = 'identity' | 'policy' | 'tunnel-broker'
+
+/** What a bearer token stands for. Whether it has expired is for the caller to check. */
+export type KnownToken = {
+  readonly tokenId: string
+  readonly userId: string
+  /** RFC 3339. */
+  readonly expiresAt: string
+}
+
+/** Identity, policy and tunnel-broker in memory, as one immutable snapshot per version. */
+export type Replica = {
+  start(): void
+  stop(): Promise<void>
+  /** The same object until something in it changes. */
+  snapshot(): Snapshot
+  /** Raised with every change, also of tokens. */
+  readonly version: number
+  positions(): Positions
+  /** Whether each log was read to its head once. Nothing may be decided before. */
+  readonly caughtUp: boolean
+  /** Resolves when caught up; rejects when the signal aborts. */
+  ready(signal: AbortSignal): Promise<void>
+  /** By the SHA-256 of the token, as bytes or lower-case hex. */
+  tokenBySha256(sha256: Uint8Array | string): KnownToken | undefined
+  userByName(name: string): User | undefined
+  clusterByName(name: string): Cluster | undefined
+  /** Called after each change, once the new snapshot is in place. Answers a function that ends it. */
+  onChange(listener: () => void): () => void
+  /** Whether all logs' leases hold at this moment. Always true without leases. */
+  leaseValid(): boolean
+  /** Called when the answer of `leaseValid` flips. Answers a function that ends it. */
+  onLease(listener: (valid: boolean) => void): () => void
+}
+
+export type ReplicaNeeds = {
+  readonly clients: RpcClients
+  readonly bus: Bus
+  readonly log: Log
+  readonly now: () => Date
+  /** Whether to hold a lease on every log, as one must who decides requests. */
+  readonly leases: boolean
+}
