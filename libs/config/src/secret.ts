@@ -3,7 +3,7 @@ import { z } from 'zod'
 
 const SECRET_LENGTH_MIN = 8
 const DEFAULT_LOOKING =
-  /^(change[-_ ]?me.*|default|example|password\d*|secret|postern|admin\d*|test|todo|x+|\*+|<.*>|(.)\2*)$/i
+  /^(change[-_ ]?me.*|default|example|password\d*|secret|postern|postgres|nats|root|admin\d*|test|todo|x+|\*+|<.*>|(.)\2*)$/i
 
 /** A setting that must not be printed. Whoever needs it says so: `.reveal()`. */
 export class Secret {

@@ -24,7 +24,9 @@ export class SettingsError extends Error {
 export type ParseSettingsOptions = {
   /** "POSTERN_SESSION_": the key `idleSeconds` is then the setting POSTERN_SESSION_IDLE_SECONDS. */
   readonly prefix: string
-  /** Names with this prefix that someone else reads: of other services, of tests. */
+  /** Names with this prefix that are read elsewhere, and may be what a misspelt one meant. */
+  readonly elsewhere?: ReadonlySet<string>
+  /** Whether someone else altogether reads the name: other services, tests. */
   readonly isForeign?: (name: string) => boolean
 }
 
@@ -96,16 +98,16 @@ function emptySecrets(env: Environment, known: ReadonlyMap<string, string>): str
 function unknownNames(
   given: readonly string[],
   known: ReadonlyMap<string, string>,
-  { prefix, isForeign }: ParseSettingsOptions,
+  { prefix, elsewhere = new Set(), isForeign }: ParseSettingsOptions,
 ): string[] {
+  const names = new Set([...known.keys(), ...elsewhere, CONFIG_FILE])
   return given
-    .filter((name) => name.startsWith(prefix) && !known.has(name) && name !== CONFIG_FILE)
-    .filter((name) => isForeign?.(name) !== true)
-    .map((name) => `${name} is not a setting${hintFor(name, [...known.keys()])}`)
+    .filter((name) => name.startsWith(prefix) && !names.has(name) && isForeign?.(name) !== true)
+    .map((name) => `${name} is not a setting${hintFor(name, names)}`)
 }
 
-function hintFor(name: string, known: readonly string[]): string {
-  const [nearest] = known
+function hintFor(name: string, known: ReadonlySet<string>): string {
+  const [nearest] = [...known]
     .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
     .toSorted((left, right) => left.distance - right.distance)
   if (nearest !== undefined && nearest.distance <= 4) return `; did you mean ${nearest.candidate}?`

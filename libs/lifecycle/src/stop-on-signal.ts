@@ -17,6 +17,8 @@ export function stopOnSignal(needs: {
     {
       delay: graceMs,
       logger: false,
+      // A process that ends by itself keeps its exit code.
+      skip: ['beforeExit'],
       onSecondSignal: (signal) => log.warn({ signal }, 'second signal, ending at once'),
       onSecondError: (error) => log.error({ err: error }, 'second error, ending at once'),
       onTimeout: (delay) => log.error({ delay }, 'not stopped in time, ending at once'),

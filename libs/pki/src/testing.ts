@@ -15,6 +15,12 @@ export type TestAuthority = {
   readonly trustDomain: string
   /** PEM of the root. */
   readonly ca: string
+  /** What RenewCertificate answers. DER. */
+  readonly issue: (
+    csr: Uint8Array,
+    path: string,
+    options?: TestLeafOptions,
+  ) => Promise<{ chain: Buffer[]; roots: Buffer[] }>
   /** A certificate for the SPIFFE path: `material('service/policy')`, `material('agent/c1/a1')`. */
   readonly material: (path: string, options?: TestLeafOptions) => Promise<TlsMaterial>
   readonly identity: (path: string, options?: TestLeafOptions) => Promise<StaticTlsIdentity>
@@ -32,22 +38,26 @@ export async function createTestAuthority(
   const issuer = await openIssuer(await createIntermediate(order))
   const roots = certificatesFromPem(root.cert)
 
-  const material = async (path: string, options: TestLeafOptions = {}) => {
+  const issue = async (csr: Uint8Array, path: string, options: TestLeafOptions = {}) => {
     const segments = path.split('/')
-    const { csr, key } = await createCsr()
     const dnsNames = segments[0] === 'service' ? [`${segments[1]}.${trustDomain}`] : []
-    const leaf = await issuer.issueLeaf({
+    const { chain } = await issuer.issueLeaf({
       csr,
       spiffeId: toSpiffeId(trustDomain, ...segments),
       dnsNames: options.dnsNames ?? dnsNames,
       now: options.now ?? now,
       lifeSeconds: options.lifeSeconds ?? 3600,
     })
-    return toTlsMaterial({ chain: leaf.chain, roots, key })
+    return { chain, roots }
+  }
+  const material = async (path: string, options: TestLeafOptions = {}) => {
+    const { csr, key } = await createCsr()
+    return toTlsMaterial({ ...(await issue(csr, path, options)), key })
   }
   return {
     trustDomain,
     ca: root.cert,
+    issue,
     material,
     identity: async (path, options) => staticTlsIdentity(await material(path, options)),
   }

@@ -5,7 +5,10 @@ import { createWebCertificate } from './web-certificate.ts'
 
 test('a web certificate holds for its names, its addresses and its time, under its own authority', async () => {
   const now = new Date('2026-01-01T00:00:00Z')
-  const names = { dnsNames: ['localhost', '*.postern.localhost'], ipAddresses: ['127.0.0.1', '::1'] }
+  const names = {
+    dnsNames: ['localhost', '*.postern.localhost'],
+    ipAddresses: ['127.0.0.1', '::1'],
+  }
   const { cert, ca } = await createWebCertificate({ ...names, now, lifeDays: 30 })
   const leaf = new X509Certificate(certificatesFromPem(cert)[0] ?? '')
   const authority = new X509Certificate(ca)

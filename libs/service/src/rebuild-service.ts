@@ -7,8 +7,6 @@ import type { ServiceDefinition } from './definition.ts'
 import { openLog } from './open-log.ts'
 import { readSettings } from './settings.ts'
 
-const DATABASE_MS_MAX = 15_000
-
 /** Rebuilds a service's projections from its log, says what came out, and answers whether all were equal. */
 export async function rebuildService<Config, Database, Event extends DomainEvent>(
   definition: ServiceDefinition<Config, Database, Event>,
@@ -30,8 +28,6 @@ export async function rebuildService<Config, Database, Event extends DomainEvent
     log,
     metrics: createMetrics(name),
     now: () => new Date(),
-    databaseMsMax: DATABASE_MS_MAX,
-    signal: new AbortController().signal,
   })
   if (eventLog === undefined) throw new Error(`${name} owns no log that could be rebuilt`)
   stack.defer('event log', () => eventLog.stop())

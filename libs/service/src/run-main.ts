@@ -48,8 +48,10 @@ async function runUntilSignal<Config, Database, Event extends DomainEvent>(
   const env = processEnvironment()
   const { shared } = readSettings(definition, env)
   const log: Log = createLog({ name: definition.name, level: shared.logLevel })
-  const running = await runService(definition, env, { log, processMetrics: true })
-  stopOnSignal({ stop: () => running.stop(), log })
+  const starting = runService(definition, env, { log, processMetrics: true })
+  // A signal while it starts: it starts, then stops, as nothing else would be clean.
+  stopOnSignal({ stop: async () => await (await starting).stop(), log })
+  await starting
 }
 
 /** To a person who started it: one message, and the causes. */

@@ -20,10 +20,6 @@ export type RunOptions = {
   readonly now?: () => Date
   /** Adds the process's own CPU and memory to /metrics; once per process. */
   readonly processMetrics?: boolean
-  /** How long a PostgreSQL that is not there yet is waited for; a minute when absent. */
-  readonly databaseMsMax?: number
-  /** Gives up waiting for PostgreSQL. */
-  readonly signal?: AbortSignal
 }
 
 export type RunningService = {
@@ -34,8 +30,6 @@ export type RunningService = {
   /** Lets calls finish, then closes everything in reverse. Never rejects. */
   stop(): Promise<void>
 }
-
-const DATABASE_MS_MAX = 60_000
 
 /**
  * Starts a service with an environment; several may run in one process.
@@ -98,14 +92,7 @@ async function start<Config, Database, Event extends DomainEvent>(
   stack.defer('rpc clients', () => opened.close())
 
   const bus = openBus(name, settings, { log, metrics, stack })
-  eventLog = await openLog(definition, settings, {
-    bus,
-    log,
-    metrics,
-    now,
-    databaseMsMax: options.databaseMsMax ?? DATABASE_MS_MAX,
-    signal: options.signal ?? new AbortController().signal,
-  })
+  eventLog = await openLog(definition, settings, { bus, log, metrics, now })
   const owned = eventLog
   stack.defer('event log', () => owned?.stop())
 

@@ -93,9 +93,7 @@ export function readSettings<Config>(
   const standard = attempt(() =>
     parseSettings(standardSettings, env, { prefix, isForeign: () => true }),
   )
-  const own = attempt(() =>
-    parseSettings(definition.settings, env, { prefix, isForeign: (name) => elsewhere.has(name) }),
-  )
+  const own = attempt(() => parseSettings(definition.settings, env, { prefix, elsewhere }))
   if (definition.log !== undefined) {
     if (standard?.databaseUrl === undefined) problems.push(`${prefix}DATABASE_URL must be set`)
     if (shared?.natsUrl === undefined) problems.push('POSTERN_NATS_URL must be set')

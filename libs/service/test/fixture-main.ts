@@ -1,0 +1,4 @@
+import { runMain } from '@postern/service'
+import { fixtureService } from './fixture-service.ts'
+
+await runMain(fixtureService())
