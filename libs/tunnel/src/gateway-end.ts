@@ -112,7 +112,6 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
     let failure: TunnelError | undefined
     for (let round = 0; round < ROUNDS; round += 1) {
       if (round > 0) await pause(BETWEEN_ROUNDS_MS, signal)
-      failure = undefined
       for (const link of await readyLinks(signal)) {
         const answer = await requests.ask(link, { clusterId, purpose }, ANSWER_MS, signal)
         if (answer.type === 'paired') {

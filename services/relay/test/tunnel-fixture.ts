@@ -55,7 +55,9 @@ export async function startRelay(options: {
 
 export async function counted(metrics: Metrics, line: RegExp): Promise<number> {
   const text = await metrics.metrics()
-  const found = text.split('\n').find((candidate) => line.test(candidate))
+  const found = text
+    .split('\n')
+    .find((candidate) => !candidate.startsWith('#') && line.test(candidate))
   return Number(found?.split(' ').at(-1) ?? 0)
 }
 
