@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { createKnownParties } from './adapters/known-parties.ts'
 import { type PolicyConfig, policySettings } from './config.ts'
 import type { PolicyDatabase } from './database.ts'
-import { createExplain } from './explain/explain.ts'
+import { createAnswerQuestion } from './explain/answer-question.ts'
 import { createGrantRepository } from './grant/grant-repository.ts'
 import { createGrantRpc } from './grant/grant-rpc.ts'
 import { rolesAndGrants } from './migrations/0001-roles-and-grants.ts'
@@ -32,10 +32,14 @@ async function compose({ db, store, clients, bus, log, now }: PolicyRuntime): Pr
   const parties = createKnownParties(replica)
   const roles = createRoleRepository({ store, db })
   const grants = createGrantRepository({ store, db })
-  const explain = createExplain({ parties, head: async () => await readHead(db), now })
+  const answerQuestion = createAnswerQuestion({
+    parties,
+    head: async () => await readHead(db),
+    now,
+  })
 
   return {
-    rpc: [createRoleRpc({ roles }), createGrantRpc({ grants, roles, parties, explain })],
+    rpc: [createRoleRpc({ roles }), createGrantRpc({ grants, roles, parties, answerQuestion })],
     start: async () => replica.start(),
     ready: async () =>
       replica.caughtUp ? undefined : 'reading the logs of identity and tunnel-broker',

@@ -17,10 +17,12 @@ type Needs = {
   signals: Signals
 }
 
-const RENEW_AT = 2 / 3
-const RETRY_MS = 60_000
+/** A third of the life of a certificate. */
+const RENEW_WITH_MS_LEFT = 8 * 60 * 60 * 1000
+/** Often, by the clock on the wall: a machine that slept wakes up with a certificate that has aged. */
+const CHECK_MS = 30_000
 
-/** Identity's own certificate: from its own authority, in memory, renewed at two thirds of its life. */
+/** Identity's own certificate: from its own authority, in memory, renewed when a third of its life is left. */
 export async function ownTlsIdentity(needs: Needs): Promise<RenewingTlsIdentity> {
   const { now, signals } = needs
   const identity = staticTlsIdentity(await issue(needs))
@@ -29,27 +31,20 @@ export async function ownTlsIdentity(needs: Needs): Promise<RenewingTlsIdentity>
   return { ...identity, close: () => closing.abort() }
 
   async function renewForever(): Promise<void> {
-    let waitMs = untilRenewalMs()
     while (!closing.signal.aborted) {
-      await setTimeout(waitMs, undefined, { signal: closing.signal, ref: false })
-      waitMs = (await renew()) ? untilRenewalMs() : RETRY_MS
+      await setTimeout(CHECK_MS, undefined, { signal: closing.signal, ref: false })
+      const leftMs = identity.current().notAfter.getTime() - now().getTime()
+      if (leftMs < RENEW_WITH_MS_LEFT) await renew()
     }
   }
 
-  async function renew(): Promise<boolean> {
+  async function renew(): Promise<void> {
     try {
       identity.replace(await issue(needs))
       signals.ownCertificateRenewed({ notAfter: identity.current().notAfter })
-      return true
     } catch (error) {
       signals.ownCertificateNotRenewed({ err: error })
-      return false
     }
-  }
-
-  function untilRenewalMs(): number {
-    const leftMs = identity.current().notAfter.getTime() - now().getTime()
-    return Math.max(RETRY_MS, leftMs * RENEW_AT)
   }
 }
 

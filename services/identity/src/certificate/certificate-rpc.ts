@@ -26,7 +26,7 @@ export function createCertificateRpc({ authority, trustDomain }: Needs) {
 }
 
 /** By which a caller may reach the peer; only its SPIFFE ID says who it is. */
-export function dnsNamesOf({ kind, id }: Pick<Peer, 'kind' | 'id'>, trustDomain: string): string[] {
+function dnsNamesOf({ kind, id }: Pick<Peer, 'kind' | 'id'>, trustDomain: string): string[] {
   if (kind === 'gateway' || kind === 'agent') return []
   return kind === 'relay' ? [`relay.${trustDomain}`] : [`${id}.${trustDomain}`]
 }

@@ -20,10 +20,10 @@ export type AttemptLimits = {
   begin(name: string, now: Date): Attempt
 }
 
-export type Attempt = { succeeded(): void }
+type Attempt = { succeeded(): void }
 
-export const PER_NAME: Allowance = { attempts: 10, intervalMs: 30_000 }
-export const OVERALL: Allowance = { attempts: 100, intervalMs: 500 }
+const PER_NAME: Allowance = { attempts: 10, intervalMs: 30_000 }
+const OVERALL: Allowance = { attempts: 100, intervalMs: 500 }
 /** An attacker who wants a name forgotten needs this many wrong attempts; OVERALL makes that 80 minutes. */
 const NAMES_MAX = 10_000
 

@@ -18,7 +18,7 @@ type Needs = {
 
 export type SignIn = (name: string, password: string) => Promise<Known>
 /** Who signed in, and the hash of the password that was right just now. */
-export type Known = { userId: string; passwordHash: string }
+type Known = { userId: string; passwordHash: string }
 
 /**
  * Checks a name and a password. A wrong name, a wrong password and a disabled user are one answer,

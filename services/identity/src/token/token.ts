@@ -32,7 +32,7 @@ export type TokenEvent =
     }
   | { type: 'TokenRevoked'; tokenId: string; reason: string }
 
-export const TOKEN_LIFETIME_SECONDS_MAX = 12 * 60 * 60
+const TOKEN_LIFETIME_SECONDS_MAX = 12 * 60 * 60
 
 export const tokenRejected = rejections({
   TOKEN_EXISTS: ['already_exists', 'this token was already issued'],

@@ -21,7 +21,7 @@ export type KnownParties = {
   hasApplied(policyPosition: bigint): Promise<void>
 }
 
-export type Kind = 'user' | 'group' | 'cluster'
+type Kind = 'user' | 'group' | 'cluster'
 
 /** Whoever was created a moment ago is on the way here. */
 const ARRIVAL_MS_MAX = 1500

@@ -3,7 +3,7 @@ import { newId } from '@postern/ids'
 import { GrantServiceDefinition, type Terms } from '@postern/proto/postern/policy/v1/grant'
 import { register } from '@postern/rpc'
 import type { KnownParties } from '../adapters/known-parties.ts'
-import type { Explain } from '../explain/explain.ts'
+import type { AnswerQuestion } from '../explain/answer-question.ts'
 import { parsePage } from '../naming/page.ts'
 import type { RoleRepository } from '../role/role-repository.ts'
 import { type GrantTerms, grantRejected } from './grant.ts'
@@ -13,7 +13,7 @@ type Needs = {
   grants: GrantRepository
   roles: RoleRepository
   parties: KnownParties
-  explain: Explain
+  answerQuestion: AnswerQuestion
 }
 
 const rejected = rejections({
@@ -26,7 +26,7 @@ const rejected = rejections({
 
 const REFERENCES_MAX = 100
 
-export function createGrantRpc({ grants, roles, parties, explain }: Needs) {
+export function createGrantRpc({ grants, roles, parties, answerQuestion }: Needs) {
   async function parseTerms(terms: Terms | undefined): Promise<GrantTerms> {
     if (terms === undefined) throw rejected('TERMS_MISSING')
     const { clusterSelector, namespaces, notBefore, notAfter } = terms
@@ -122,7 +122,7 @@ export function createGrantRpc({ grants, roles, parties, explain }: Needs) {
       return {}
     },
 
-    explain: async (request, { call }) => await explain(request, call),
+    explain: async (request, { call }) => await answerQuestion(request, call),
   })
 }
 

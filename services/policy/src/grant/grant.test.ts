@@ -114,6 +114,23 @@ test.each<[string, Partial<GrantTerms>, string]>([
   ['Exists with values', expression('Exists', ['dev']), 'VALUES_NOT_ALLOWED'],
   ['DoesNotExist with values', expression('DoesNotExist', ['dev']), 'VALUES_NOT_ALLOWED'],
   ['too many values', expression('In', Array(101).fill('dev')), 'SELECTOR_TOO_LARGE'],
+  [
+    'too much in all',
+    {
+      clusters: {
+        clusterIds: [],
+        labels: {
+          matchLabels: {},
+          matchExpressions: Array.from({ length: 4 }, () => ({
+            key: 'env',
+            operator: 'In',
+            values: Array(100).fill('a'.repeat(60)),
+          })),
+        },
+      },
+    },
+    'SELECTOR_TOO_LARGE',
+  ],
   ['an end in the past', { notAfter: '2025-12-31T23:59:59.000Z' }, 'ENDS_IN_PAST'],
   ['an end that is now', { notAfter: '2026-01-01T00:00:00.000Z' }, 'ENDS_IN_PAST'],
   ['an end before its start', { notBefore: '2026-03-01T00:00:00.000Z' }, 'ENDS_BEFORE_START'],

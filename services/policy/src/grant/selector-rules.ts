@@ -7,11 +7,12 @@ export type LabelSelector = {
 }
 
 const ENTRIES_MAX = 100
+const CHARACTERS_MAX = 16 * 1024
 
 const rejected = rejections({
   SELECTOR_TOO_LARGE: [
     'invalid_argument',
-    'a label selector has at most 100 labels, 100 expressions and 100 values in each',
+    'a label selector has at most 100 labels, 100 expressions, 100 values in each, and 16384 characters in all',
   ],
   INVALID_LABEL_KEY: [
     'invalid_argument',
@@ -66,6 +67,9 @@ export function checkSelector({ matchLabels, matchExpressions }: LabelSelector):
     }
     for (const value of values) checkValue(value)
   }
+  const texts = [...labels, ...matchExpressions.map(({ key, values }) => [key, ...values])].flat()
+  const characters = texts.reduce((sum, text) => sum + text.length, 0)
+  if (characters > CHARACTERS_MAX) throw rejected('SELECTOR_TOO_LARGE')
 }
 
 /** @throws Rejection INVALID_NAMESPACE */

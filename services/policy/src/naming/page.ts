@@ -22,7 +22,7 @@ export function parsePage(request: { pageSize: number; pageToken: string }): Pag
 }
 
 /** The token of the page that begins after the key; keys are never secret. */
-export function toPageToken(after: string): string {
+function toPageToken(after: string): string {
   return Buffer.from(after).toString('base64url')
 }
 

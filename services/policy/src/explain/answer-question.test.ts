@@ -2,7 +2,7 @@ import type { Snapshot } from '@postern/access'
 import { callAs } from '@postern/rpc/testing'
 import { expect, test } from 'vitest'
 import { createKnownParties } from '../adapters/known-parties.ts'
-import { createExplain, type Question } from './explain.ts'
+import { type AskedQuestion, createAnswerQuestion } from './answer-question.ts'
 
 const now = new Date('2026-01-01T00:00:00Z')
 const [alice, bob, devs, dev, view, grantId] = [1, 2, 3, 4, 5, 6].map(
@@ -58,7 +58,7 @@ const replica = {
   positions: () => ({ identity: 1n, policy: 7n, 'tunnel-broker': 1n }),
   onChange: () => () => undefined,
 }
-const explain = createExplain({
+const explain = createAnswerQuestion({
   parties: createKnownParties(replica, 10),
   head: async () => 7n,
   now: () => now,
@@ -67,7 +67,7 @@ const explain = createExplain({
 const asAlice = callAs({ user: { userId: alice, userName: 'alice' } })
 const asBob = callAs({ user: { userId: bob, userName: 'bob' } })
 const asAuditor = callAs({ user: { userId: bob, userName: 'bob', platformRole: 'auditor' } })
-const question: Question = {
+const question: AskedQuestion = {
   user: '',
   cluster: 'dev',
   verb: 'get',
@@ -89,7 +89,7 @@ test('an allowed question is answered with the grant and the role that allow it'
   })
 })
 
-test.each<[string, Partial<Question>]>([
+test.each<[string, Partial<AskedQuestion>]>([
   ['another verb', { verb: 'delete' }],
   ['another subresource', { resource: 'pods/exec' }],
   ['another namespace', { namespace: 'other' }],
@@ -121,7 +121,7 @@ test('who may not ask about others does not learn whether they exist', async () 
   }
 })
 
-test.each<[string, Partial<Question>, string]>([
+test.each<[string, Partial<AskedQuestion>, string]>([
   ['no verb', { verb: '' }, 'QUESTION_INCOMPLETE'],
   ['neither resource nor URL', { resource: '' }, 'QUESTION_INCOMPLETE'],
   ['both resource and URL', { nonResourceUrl: '/healthz' }, 'QUESTION_INCOMPLETE'],
@@ -144,9 +144,12 @@ test('whoever does not exist is named', async () => {
 test('nothing is decided on logs that were not read to their end', async () => {
   const late = createKnownParties({ ...replica, caughtUp: false }, 10)
   await expect(
-    createExplain({ parties: late, head: async () => 7n, now: () => now })(question, asAlice),
+    createAnswerQuestion({ parties: late, head: async () => 7n, now: () => now })(
+      question,
+      asAlice,
+    ),
   ).rejects.toMatchObject({ reason: 'NOT_READY' })
-  const behind = createExplain({
+  const behind = createAnswerQuestion({
     parties: createKnownParties(replica, 10),
     head: async () => 8n,
     now: () => now,
