@@ -1,7 +1,7 @@
 import { processEnvironment, SettingsError } from '@postern/config'
 import type { DomainEvent } from '@postern/eventing'
 import { stopOnSignal } from '@postern/lifecycle'
-import { createLog, type Log } from '@postern/telemetry'
+import { createLog, flushTelemetry, type Log } from '@postern/telemetry'
 import type { ServiceDefinition } from './definition.ts'
 import { rebuildService } from './rebuild-service.ts'
 import { runService } from './run-service.ts'
@@ -50,7 +50,11 @@ async function runUntilSignal<Config, Database, Event extends DomainEvent>(
   const log: Log = createLog({ name: definition.name, level: shared.logLevel })
   const starting = runService(definition, env, { log, processMetrics: true })
   // A signal while it starts: it starts, then stops, as nothing else would be clean.
-  stopOnSignal({ stop: async () => await (await starting).stop(), log })
+  const stop = async () => {
+    await (await starting).stop()
+    await flushTelemetry()
+  }
+  stopOnSignal({ stop, log })
   await starting
 }
 

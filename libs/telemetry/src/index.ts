@@ -7,5 +7,5 @@ export {
   startSpan,
   withSpan,
 } from './span.ts'
-export { startTelemetry } from './start-telemetry.ts'
+export { flushTelemetry, startTelemetry } from './start-telemetry.ts'
 export { parseTraceparent, type TraceContext, toTraceparent } from './trace-context.ts'

@@ -1,3 +1,5 @@
+import { trace } from '@opentelemetry/api'
+
 /**
  * Starts OpenTelemetry when, and only when, the installation's owner configured where to send it
  * (`OTEL_EXPORTER_OTLP_ENDPOINT` and its variants); everything else is the SDK's own environment.
@@ -19,4 +21,18 @@ function isConfigured(env: Readonly<Record<string, string | undefined>>): boolea
   if (disabled === 'true') return false
   const names = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']
   return names.some((name) => (env[name] ?? '') !== '')
+}
+
+/** Sends what was traced and not sent yet; for the end of a process. */
+export async function flushTelemetry(): Promise<void> {
+  const provider = trace.getTracerProvider()
+  // The API answers a proxy of what the SDK registered.
+  const isProxy = 'getDelegate' in provider && typeof provider.getDelegate === 'function'
+  const started: unknown = isProxy ? provider.getDelegate() : provider
+  if (canFlush(started)) await started.forceFlush()
+}
+
+function canFlush(provider: unknown): provider is { forceFlush(): Promise<void> } {
+  if (typeof provider !== 'object' || provider === null) return false
+  return 'forceFlush' in provider && typeof provider.forceFlush === 'function'
 }
