@@ -1,1 +1,1 @@
-export {}
+export { gatewayService } from './definition.ts'

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Log } from '@postern/telemetry'
 import type { TokenBucket } from '../limits/token-bucket.ts'
 import { type AuditStage, type AuditSubject, auditRecord } from './record.ts'
@@ -11,6 +12,8 @@ export type Recorder = {
   note(subject: AuditSubject, stage: Omit<AuditStage, 'at'>): void
   /** As `note`, for what anybody on the network can cause: bounded, and counted where it is not written. */
   noteAnonymous(subject: AuditSubject, stage: Omit<AuditStage, 'at'>): void
+  /** Something no request could be read from. Bounded in the same way. */
+  malformed(facts: { remoteAddress: string; problem: string; gateway: string }): void
 }
 
 export function createRecorder(needs: {
@@ -33,19 +36,33 @@ export function createRecorder(needs: {
     })
   }
 
+  function noteAnonymous(subject: AuditSubject, stage: Omit<AuditStage, 'at'>): void {
+    if (!anonymousBudget.take(now().getTime())) {
+      unwritten += 1
+      return
+    }
+    const suppressed = unwritten === 0 ? undefined : String(unwritten)
+    unwritten = 0
+    note(subject, { ...stage, annotations: { ...stage.annotations, suppressed } })
+  }
+
   return {
     async durable(subject, stage) {
       await spool.append(auditRecord(subject, { ...stage, at: now() }))
     },
     note,
-    noteAnonymous(subject, stage) {
-      if (!anonymousBudget.take(now().getTime())) {
-        unwritten += 1
-        return
+    noteAnonymous,
+    malformed({ remoteAddress, problem, gateway }) {
+      const subject: AuditSubject = {
+        auditId: randomUUID(),
+        receivedAt: now(),
+        target: '',
+        verb: '',
+        remoteAddress,
+        userAgent: undefined,
+        annotations: { decision: 'deny', reason: `malformed request: ${problem}`, gateway },
       }
-      const suppressed = unwritten === 0 ? undefined : String(unwritten)
-      unwritten = 0
-      note(subject, { ...stage, annotations: { ...stage.annotations, suppressed } })
+      noteAnonymous(subject, { stage: 'ResponseComplete', response: { code: 400 } })
     },
   }
 }

@@ -1,5 +1,5 @@
 import { contentLengthOf, type HeaderLines } from '@postern/kube-http'
-import { valuesOf } from './header-values.ts'
+import { headerValues } from './header-values.ts'
 
 /** What node:http lets through and Go does not, or what two parsers read differently. */
 export function http1FramingError(request: {
@@ -10,9 +10,9 @@ export function http1FramingError(request: {
   const { httpVersion, target, headers } = request
   if (httpVersion !== '1.1') return 'only HTTP/1.1 and HTTP/2 are served'
   if (!target.startsWith('/')) return 'the request target must be a path'
-  const hosts = valuesOf(headers, 'host')
+  const hosts = headerValues(headers, 'host')
   if (hosts.length !== 1 || hosts[0] === '') return 'exactly one Host header is needed'
-  const encodings = valuesOf(headers, 'transfer-encoding')
+  const encodings = headerValues(headers, 'transfer-encoding')
   if (encodings.length > 1 || (encodings[0] ?? 'chunked').toLowerCase() !== 'chunked') {
     return 'the only transfer encoding is chunked'
   }

@@ -25,7 +25,7 @@ export function createNodeFront(settings: {
   connectionsMax: number
   handle: RequestHandler
   /** Something no request could be read from. */
-  onMalformed(remoteAddress: string, problem: string): void
+  onMalformed: (remoteAddress: string, problem: string) => void
 }): Front {
   const { handle, onMalformed } = settings
   const sockets = new Set<TLSSocket>()

@@ -1,6 +1,7 @@
 import type { Positions } from '@postern/replica'
 import type { AuditSubject } from '../audit/record.ts'
 import type { FrontHead } from '../front/front.ts'
+import { headerValue } from '../front/header-values.ts'
 import type { Known } from './admit.ts'
 
 /** What every record of a request says. */
@@ -18,7 +19,7 @@ export function auditSubject(order: {
 }): AuditSubject {
   const { auditId, receivedAt, head, known, allowed, reason, positions, gateway, session } = order
   const { caller, info, decision } = known
-  const headerOf = (name: string) => head.headers.find(([key]) => key.toLowerCase() === name)?.[1]
+  const headerOf = (name: string) => headerValue(head.headers, name)
   return {
     auditId,
     receivedAt,

@@ -1,5 +1,5 @@
 import type { HeaderLines } from '@postern/kube-http'
-import { valuesOf } from '../front/header-values.ts'
+import { headerValues } from '../front/header-values.ts'
 
 export type Presented =
   | { readonly kind: 'token'; readonly token: string }
@@ -14,8 +14,8 @@ const BASE64URL = /^[A-Za-z0-9_-]+$/
 
 /** The bearer token of a request: said exactly once, in one of the two ways. Never a cookie. */
 export function bearerToken(headers: HeaderLines): Presented {
-  const lines = valuesOf(headers, 'authorization')
-  const protocols = valuesOf(headers, 'sec-websocket-protocol')
+  const lines = headerValues(headers, 'authorization')
+  const protocols = headerValues(headers, 'sec-websocket-protocol')
     .flatMap((value) => value.split(','))
     .map((protocol) => protocol.trim())
   const carriers = protocols.filter((text) => text.toLowerCase().startsWith(PROTOCOL_PREFIX))

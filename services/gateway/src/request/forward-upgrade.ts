@@ -8,7 +8,7 @@ import {
 } from '@postern/kube-http'
 import { TunnelError } from '@postern/tunnel'
 import type { FrontRequest } from '../front/front.ts'
-import { valueOf } from '../front/header-values.ts'
+import { headerValue } from '../front/header-values.ts'
 import { CuttableStream } from '../streams/cuttable-stream.ts'
 import { flow } from '../streams/flow.ts'
 import type { Framing } from '../streams/framing.ts'
@@ -19,7 +19,7 @@ import type { ClusterTunnels } from '../tunnels/cluster-tunnels.ts'
 import type { Cuttable, Outcome } from './forward.ts'
 import { statusText } from './kubernetes-status.ts'
 import { readExactly } from './read-exactly.ts'
-import { badUpstream, clusterUnreachable, denied, lostAfterForwarding } from './refusal.ts'
+import { badUpstream, clusterUnreachable, cutShort, lostAfterForwarding } from './refusal.ts'
 import { acceptResponseHead, parseResponseHead } from './response-head.ts'
 
 const HEAD_BYTES_MAX = 64 * 1024
@@ -56,7 +56,7 @@ export function forwardUpgrade(order: {
     try {
       socket.write(withLength(order.head))
       const head = await readHead(socket)
-      if (cutBy !== undefined) return { kind: 'refused', refusal: denied(cutBy.message) }
+      if (cutBy !== undefined) return { kind: 'refused', refusal: cutShort(cutBy) }
       if (head === undefined) {
         return { kind: 'refused', refusal: lostAfterForwarding(clusterName, 'no answer came') }
       }
@@ -71,7 +71,7 @@ export function forwardUpgrade(order: {
     try {
       return await order.tunnels.upgrade(order.clusterId, gone.signal)
     } catch (error) {
-      if (cutBy !== undefined) return { refusal: denied(cutBy.message) }
+      if (cutBy !== undefined) return { refusal: cutShort(cutBy) }
       if (!(error instanceof TunnelError)) throw error
       return { refusal: clusterUnreachable(clusterName, error.message) }
     }
@@ -125,25 +125,25 @@ type UpgradedSession = {
 }
 
 function webSocketSession(head: ResponseHead): UpgradedSession {
-  const encoding = statusEncoding(valueOf(head.headers, 'sec-websocket-protocol'))
+  const encoding = statusEncoding(headerValue(head.headers, 'sec-websocket-protocol'))
   const framing = createWebSocketFraming(encoding)
   return {
     framing,
     status: () => framing.status.toString('utf8'),
-    farewell: ({ message }) => webSocketFarewell(encoding, statusText(denied(message)), message),
+    farewell: (why) => webSocketFarewell(encoding, statusText(cutShort(why)), why.message),
   }
 }
 
 function spdySession(head: ResponseHead): UpgradedSession {
   // Port-forward has no stream for a message: it is just closed.
-  if (!carriesStatus(valueOf(head.headers, 'x-stream-protocol-version'))) {
+  if (!carriesStatus(headerValue(head.headers, 'x-stream-protocol-version'))) {
     return { farewell: () => undefined }
   }
   const framing = createSpdyFraming()
   return {
     framing,
     status: () => framing.status.toString('utf8'),
-    farewell: ({ message }) => spdyFarewell(statusText(denied(message))),
+    farewell: (why) => spdyFarewell(statusText(cutShort(why))),
   }
 }
 

@@ -9,7 +9,7 @@ import { watchFarewell, watchFraming } from '../streams/watch.ts'
 import { statusText } from './kubernetes-status.ts'
 import {
   clusterUnreachable,
-  denied,
+  cutShort,
   lostAfterForwarding,
   type Refusal,
   refusals,
@@ -40,7 +40,7 @@ export function forward(order: {
   request: FrontRequest
   /** Encoded, from the allow-list. */
   head: Uint8Array
-  session: MuxSession
+  tunnel: MuxSession
   clusterName: string
   longRunning: boolean
   isWatch: boolean
@@ -65,7 +65,7 @@ export function forward(order: {
     try {
       const answer = await answerOf(head)
       if ('refusal' in answer) return refuse(answer.refusal)
-      if (cutBy !== undefined) return refuse(denied(cutBy.message))
+      if (cutBy !== undefined) return refuse(cutShort(cutBy))
       return await relay(answer, stream)
     } finally {
       request.gone.removeEventListener('abort', stop)
@@ -77,13 +77,13 @@ export function forward(order: {
       if (errored instanceof BodyTooLargeError) {
         return { kind: 'refused', refusal: refusals.bodyTooLarge }
       }
-      return { kind: 'refused', refusal: cutBy === undefined ? refusal : denied(cutBy.message) }
+      return { kind: 'refused', refusal: cutBy === undefined ? refusal : cutShort(cutBy) }
     }
   }
 
   function open() {
     try {
-      return toDuplex(order.session.open(order.head))
+      return toDuplex(order.tunnel.open(order.head))
     } catch (error) {
       if (!(error instanceof MuxClosedError)) throw error
       return { refusal: clusterUnreachable(clusterName, 'its connection has just closed') }
@@ -122,7 +122,7 @@ export function forward(order: {
   async function relay(head: ResponseHead, source: Readable): Promise<Outcome> {
     const framing = order.isWatch ? watchFraming(head) : undefined
     const through = new CuttableStream(framing)
-    cutNow = (why) => through.cut(framing && watchFarewell(statusText(denied(why.message))))
+    cutNow = (why) => through.cut(framing && watchFarewell(statusText(cutShort(why))))
     const client = request.respond(head)
     if (longRunning) order.onStarted(head.status)
     const end = await flow(source, through, client)

@@ -5,6 +5,7 @@ import { parseTraceparent, startSpan, toTraceparent } from '@postern/telemetry'
 import type { AuditSubject } from '../audit/record.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import type { FrontRequest, RequestHandler } from '../front/front.ts'
+import { headerValue } from '../front/header-values.ts'
 import type { RequestLimiter } from '../limits/request-limits.ts'
 import { answerSelfReview, type SelfReviewNeeds } from '../self-review/answer-self-review.ts'
 import type { SessionActivity } from '../session/session-activity.ts'
@@ -19,7 +20,7 @@ import { type Cuttable, forward, type Outcome } from './forward.ts'
 import { forwardUpgrade } from './forward-upgrade.ts'
 import { answerRefusal } from './kubernetes-status.ts'
 import { type Refusal, refusals, tooMany } from './refusal.ts'
-import { openSession, openTunnel } from './way-to-cluster.ts'
+import { openWay, type Way } from './way-to-cluster.ts'
 
 export type RequestNeeds = {
   readonly gateway: string
@@ -46,10 +47,8 @@ export function createRequestHandler(needs: RequestNeeds): RequestHandler {
   return (request) => {
     const receivedAt = needs.now()
     const auditId = randomUUID()
-    const headerOf = (name: string) =>
-      request.head.headers.find(([key]) => key.toLowerCase() === name)?.[1]
     const span = startSpan('gateway.request', {
-      parent: parseTraceparent(headerOf('traceparent')),
+      parent: parseTraceparent(headerValue(request.head.headers, 'traceparent')),
       kind: 'server',
       attributes: { 'postern.audit_id': auditId, 'http.request.method': request.head.method },
     })
@@ -125,12 +124,12 @@ async function carry(
     end({ kind: 'refused', refusal: refusals.spoolFull }, subjectOf())
     return
   }
-  const opened = await openSession(admitted, needs)
-  if ('refusal' in opened) {
-    end({ kind: 'refused', refusal: opened.refusal }, subjectOf())
+  const way = await openWay(admitted, needs)
+  if ('refusal' in way) {
+    end({ kind: 'refused', refusal: way.refusal }, subjectOf())
     return
   }
-  const { session } = opened
+  const { session } = way
   const subject = subjectOf(session)
   activity.touch(session.id)
 
@@ -147,11 +146,7 @@ async function carry(
     }
   }
 
-  const running = await start(request, admitted, session, subject, facts, needs)
-  if ('refusal' in running) {
-    end({ kind: 'refused', refusal: running.refusal }, subject)
-    return
-  }
+  const running = start(request, admitted, way, subject, facts, needs)
   const ended = live.add({
     tokenSha256: admitted.caller.tokenSha256,
     userId: admitted.caller.userId,
@@ -174,42 +169,33 @@ async function carry(
 }
 
 /** Puts the request on its way; from here on it may have been carried out. */
-async function start(
+function start(
   request: FrontRequest,
   admitted: Admitted,
-  session: GatewaySession,
+  { session, tunnel }: Way,
   subject: AuditSubject,
   facts: Facts,
   needs: RequestNeeds,
-): Promise<(Cuttable & { done: Promise<Outcome> }) | { refusal: Refusal }> {
+): Cuttable & { done: Promise<Outcome> } {
   const { cluster, info, longRunning } = admitted
+  const { auditId, traceparent } = facts
+  const sessionId = session.id
+  const { target } = admitted
+  const head = () => clusterHead(request.head, { target, sessionId, auditId, traceparent })
   const onStarted = (code: number) =>
     needs.recorder.note(subject, { stage: 'ResponseStarted', response: { code } })
   if (request.head.upgrade !== undefined) {
     const { tunnels } = needs
-    const head = headFor(request, admitted, session, facts)
     const names = { clusterId: cluster.id, clusterName: cluster.name }
-    return forwardUpgrade({ request, head, tunnels, ...names, onStarted })
+    return forwardUpgrade({ request, head: head(), tunnels, ...names, onStarted })
   }
-  const tunnel = await openTunnel(cluster, needs)
-  if ('refusal' in tunnel) return tunnel
-  const way = { session: tunnel.session, clusterName: cluster.name }
   if (admitted.kind === 'self-review') {
-    const order = { request, admitted, sessionId: session.id, session: way.session, ...facts }
+    const order = { request, admitted, sessionId, tunnel, auditId, traceparent }
     return answerSelfReview(order, needs.selfReview)
   }
-  const head = headFor(request, admitted, session, facts)
   const isWatch = info.verb === 'watch'
-  return forward({ request, head, ...way, longRunning, isWatch, onStarted })
-}
-
-function headFor(
-  request: FrontRequest,
-  { target }: Admitted,
-  { id: sessionId }: GatewaySession,
-  { auditId, traceparent }: Facts,
-): Uint8Array {
-  return clusterHead(request.head, { target, sessionId, auditId, traceparent })
+  const clusterName = cluster.name
+  return forward({ request, head: head(), tunnel, clusterName, longRunning, isWatch, onStarted })
 }
 
 function refuse(

@@ -1,3 +1,5 @@
+import type { Cut } from '../streams/live-requests.ts'
+
 /** Why a request is answered here and goes no further. */
 export type Refusal = {
   readonly code: 400 | 401 | 403 | 405 | 413 | 415 | 421 | 429 | 500 | 502 | 503 | 504
@@ -105,6 +107,11 @@ export function identityHeader(name: string): Refusal {
       `the header ${name} is not allowed: Postern decides who you are. ` +
       'Impersonation (kubectl --as) is not available.',
   }
+}
+
+/** What was forwarded was ended before it was answered. No Retry-After: it may have been carried out. */
+export function cutShort({ code, message }: Cut): Refusal {
+  return { code, message }
 }
 
 export function denied(reason: string): Refusal {

@@ -1,4 +1,3 @@
-import type { Cluster } from '@postern/access'
 import type { MuxSession } from '@postern/mux'
 import type { Log } from '@postern/telemetry'
 import { TunnelError } from '@postern/tunnel'
@@ -8,14 +7,33 @@ import type { ClusterTunnels } from '../tunnels/cluster-tunnels.ts'
 import type { Admitted } from './admit.ts'
 import { clusterUnreachable, denied, type Refusal, refusals } from './refusal.ts'
 
-/** The session under which a request runs, or why there is none: nothing has been sent yet. */
-export async function openSession(
+/** What a request needs to get to its cluster. */
+export type Way = { readonly session: GatewaySession; readonly tunnel: MuxSession }
+
+export type WayNeeds = {
+  readonly sessionOf: (userId: string, clusterId: string) => Promise<GatewaySession>
+  readonly tunnels: ClusterTunnels
+  readonly signals: GatewaySignals
+  readonly log: Log
+}
+
+/** The session and the tunnel, or why there is none: nothing has been sent yet. */
+export async function openWay(
+  admitted: Admitted,
+  needs: WayNeeds,
+): Promise<Way | { refusal: Refusal }> {
+  const session = openSession(admitted, needs)
+  // A session waits for an account that nobody makes while the agent is away: the tunnel, at hand or
+  // dialled, tells that much sooner.
+  const tunnel = await openTunnel(admitted, needs)
+  if ('refusal' in tunnel) return tunnel
+  const opened = await session
+  return 'refusal' in opened ? opened : { ...opened, ...tunnel }
+}
+
+async function openSession(
   { caller, cluster }: Admitted,
-  needs: {
-    sessionOf: (userId: string, clusterId: string) => Promise<GatewaySession>
-    signals: GatewaySignals
-    log: Log
-  },
+  needs: WayNeeds,
 ): Promise<{ session: GatewaySession } | { refusal: Refusal }> {
   const stop = needs.signals.sessionSeconds.startTimer()
   try {
@@ -24,23 +42,23 @@ export async function openSession(
     return { session }
   } catch (error) {
     stop({ outcome: 'failed' })
-    if (error instanceof SessionRefusedError) {
-      if (error.denied) return { refusal: denied(error.message) }
-      const { sessionUnavailable } = refusals
-      const message = `${sessionUnavailable.message} It said: ${error.message}`
-      return { refusal: { ...sessionUnavailable, message } }
+    if (error instanceof SessionRefusedError && error.denied) {
+      return { refusal: denied(error.message) }
     }
     needs.log.warn({ err: error, clusterId: cluster.id }, 'no session could be opened')
-    return { refusal: refusals.sessionUnavailable }
+    const { sessionUnavailable } = refusals
+    if (!(error instanceof SessionRefusedError)) return { refusal: sessionUnavailable }
+    const message = `${sessionUnavailable.message} It said: ${error.message}.`
+    return { refusal: { ...sessionUnavailable, message } }
   }
 }
 
-export async function openTunnel(
-  cluster: Cluster,
-  needs: { tunnels: ClusterTunnels; log: Log },
-): Promise<{ session: MuxSession } | { refusal: Refusal }> {
+async function openTunnel(
+  { cluster }: Admitted,
+  needs: WayNeeds,
+): Promise<{ tunnel: MuxSession } | { refusal: Refusal }> {
   try {
-    return { session: await needs.tunnels.session(cluster.id) }
+    return { tunnel: await needs.tunnels.session(cluster.id) }
   } catch (error) {
     if (!(error instanceof TunnelError)) throw error
     needs.log.debug({ err: error, clusterId: cluster.id }, 'cluster cannot be reached')

@@ -8,10 +8,11 @@ import type { ResponseHead } from '@postern/kube-http'
 import type { MuxSession } from '@postern/mux'
 import { z } from 'zod'
 import type { FrontRequest } from '../front/front.ts'
+import { headerValue } from '../front/header-values.ts'
 import type { Admitted } from '../request/admit.ts'
 import type { Cuttable, Outcome } from '../request/forward.ts'
 import { answerJson } from '../request/kubernetes-status.ts'
-import { badUpstream, denied, lostAfterForwarding, type Refusal } from '../request/refusal.ts'
+import { badUpstream, cutShort, lostAfterForwarding, type Refusal } from '../request/refusal.ts'
 import type { Cut } from '../streams/live-requests.ts'
 import { askCluster } from './ask-cluster.ts'
 import { type AccessQuestion, parseAccessReview, parseRulesReview } from './review-body.ts'
@@ -26,7 +27,7 @@ type Order = {
   readonly request: FrontRequest
   readonly admitted: Admitted
   readonly sessionId: string
-  readonly session: MuxSession
+  readonly tunnel: MuxSession
   readonly auditId: string
   readonly traceparent: string
 }
@@ -49,7 +50,7 @@ export function answerSelfReview(
 
   async function run(): Promise<Outcome> {
     const answer = await answerTo(order, needs)
-    if (cutBy !== undefined) return { kind: 'refused', refusal: denied(cutBy.message) }
+    if (cutBy !== undefined) return { kind: 'refused', refusal: cutShort(cutBy) }
     if ('refusal' in answer) return { kind: 'refused', refusal: answer.refusal }
     answerJson(request, { code: 201, object: answer.object, auditId })
     return { kind: 'answered', code: 201, bytes: 0, end: 'complete' }
@@ -68,7 +69,7 @@ async function answerTo(order: Order, needs: SelfReviewNeeds): Promise<Answer> {
   if (info.resource === 'selfsubjectreviews') return { object: whoAmI(order) }
   const body = await readBody(order.request)
   if (body === undefined) return notUnderstood()
-  const contentType = headerOf(order.request, 'content-type')
+  const contentType = headerValue(order.request.head.headers, 'content-type') ?? ''
   if (info.resource === 'selfsubjectaccessreviews') {
     const question = parseAccessReview(body, contentType)
     return question === undefined ? notUnderstood() : await mayI(question, order, needs)
@@ -136,7 +137,7 @@ async function whatMayI(namespace: string, order: Order, needs: SelfReviewNeeds)
 }
 
 async function ask<Status>(
-  { request, admitted, session, sessionId, auditId, traceparent }: Order,
+  { request, admitted, tunnel, sessionId, auditId, traceparent }: Order,
   review: object,
   status: z.ZodType<Status>,
 ): Promise<{ status: Status } | { refusal: Refusal }> {
@@ -145,7 +146,7 @@ async function ask<Status>(
   const head = { sessionId, auditId, traceparent, method: 'POST', target: path }
   let answer: { head: ResponseHead; body: Buffer }
   try {
-    answer = await askCluster(session, head, review, request.gone)
+    answer = await askCluster(tunnel, head, review, request.gone)
   } catch {
     return { refusal: lostAfterForwarding(cluster.name, 'it did not answer the review') }
   }
@@ -214,10 +215,6 @@ async function readBody({ body }: FrontRequest): Promise<Buffer | undefined> {
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
-}
-
-function headerOf({ head }: FrontRequest, wanted: string): string {
-  return head.headers.find(([name]) => name.toLowerCase() === wanted)?.[1] ?? ''
 }
 
 function parseJson(body: Buffer): unknown {

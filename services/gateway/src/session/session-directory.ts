@@ -32,7 +32,7 @@ export function createSessionDirectory(needs: {
   open(userId: string, clusterId: string): Promise<GatewaySession>
   now: () => Date
   /** A session ended: whatever runs under it must be cut. */
-  onEnded(sessionId: string): void
+  onEnded(sessionId: string, reason: string): void
 }) {
   const known = new Map<string, Known>()
   const current = new Map<string, string>()
@@ -111,7 +111,7 @@ export function createSessionDirectory(needs: {
           if (entry.ended !== undefined) return
           entry.ended = fact.reason
           current.delete(keyOf(entry.session.userId, entry.session.clusterId))
-          needs.onEnded(fact.sessionId)
+          needs.onEnded(fact.sessionId, fact.reason)
       }
     },
 

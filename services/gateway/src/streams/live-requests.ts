@@ -1,7 +1,7 @@
 import type { Attributes } from '@postern/access'
 
 /** Why something that runs is ended before its time. */
-export type Cut = { readonly code: 401 | 403 | 503; readonly message: string }
+export type Cut = { readonly code: 403 | 503; readonly message: string }
 
 /** How long it may go on without the certainty that its right still holds. */
 export type LeaseGrace = 'none' | 'short'
@@ -102,6 +102,11 @@ export function createLiveRequests(needs: {
       }
       cutWhere(({ grace }) => grace === 'none', LEASE_LOST)
       leaseTimer = setTimeout(() => cutWhere(() => true, LEASE_LOST), needs.shortGraceMs)
+    },
+
+    /** The gateway stops: what still runs is told so. */
+    cutAll(message: string): void {
+      cutWhere(() => true, { code: 503, message })
     },
 
     get count() {

@@ -1,30 +1,29 @@
-import type { CompiledAccess, Decision, Requester, Snapshot } from '@postern/access'
+import type { CompiledAccess, Decider } from '@postern/access'
 import { callerOf, type TokenView } from '../request/authenticate.ts'
 import type { LiveRequest, Review } from './live-requests.ts'
 
 /** What a right is looked at with. Pure given these. */
 export type RightsView = TokenView & {
   isSessionOver(sessionId: string): boolean
-  decide(snapshot: Snapshot, requester: Requester, live: LiveRequest, at: Date): Decision
-  compiled(snapshot: Snapshot, requester: Requester): CompiledAccess
+  readonly decider: Decider
   nextChangeAt(compiled: CompiledAccess, at: Date): Date | undefined
 }
 
 /** Decides about a running request as if it came in now: one mechanism for every way a right ends. */
 export function reviewRight(live: LiveRequest, view: RightsView, at: Date): Review {
   const caller = callerOf(live.tokenSha256, view, at)
-  if ('refusal' in caller) return ended(401, caller.refusal.message)
-  if (caller.userId !== live.userId) return ended(401, 'the token belongs to someone else now')
-  if (view.isSessionOver(live.sessionId)) return ended(403, 'your session on the cluster has ended')
+  if ('refusal' in caller) return ended(caller.refusal.message)
+  if (caller.userId !== live.userId) return ended('the token belongs to someone else now')
+  if (view.isSessionOver(live.sessionId)) return ended('your session on the cluster has ended')
   const snapshot = view.snapshot()
   const requester = { userId: live.userId, clusterId: live.clusterId }
-  const decision = view.decide(snapshot, requester, live, at)
-  if (decision.outcome === 'deny') return ended(403, decision.reason)
-  const change = view.nextChangeAt(view.compiled(snapshot, requester), at)
+  const decision = view.decider.decide(snapshot, requester, live.attributes, at)
+  if (decision.outcome === 'deny') return ended(decision.reason)
+  const change = view.nextChangeAt(view.decider.compiled(snapshot, requester), at)
   const untilMs = Math.min(caller.tokenExpiresAtMs, change?.getTime() ?? Number.POSITIVE_INFINITY)
   return { holds: true, untilMs }
 }
 
-function ended(code: 401 | 403, message: string): Review {
-  return { holds: false, cut: { code, message: `Postern ended this stream: ${message}` } }
+function ended(message: string): Review {
+  return { holds: false, cut: { code: 403, message: `Postern ended this stream: ${message}` } }
 }

@@ -1,12 +1,12 @@
 import type { ResponseHead } from '@postern/kube-http'
+import { headerValue } from '../front/header-values.ts'
 import { createLineFraming, type Framing } from './framing.ts'
 
 /** How to end a watch with a reason: only where events are plain JSON, one a line. */
 export function watchFraming(response: ResponseHead): Framing | undefined {
-  const valueOf = (wanted: string) =>
-    response.headers.find(([name]) => name.toLowerCase() === wanted)?.[1].toLowerCase()
-  const type = valueOf('content-type')?.split(';')[0]?.trim()
-  const encoding = valueOf('content-encoding') ?? 'identity'
+  const { headers } = response
+  const type = headerValue(headers, 'content-type')?.toLowerCase().split(';')[0]?.trim()
+  const encoding = headerValue(headers, 'content-encoding') ?? 'identity'
   if (response.status !== 200 || type !== 'application/json' || encoding !== 'identity') {
     return undefined
   }

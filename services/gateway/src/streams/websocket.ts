@@ -8,7 +8,7 @@ const Opcode = { text: 1, binary: 2, close: 8 } as const
 export type ChannelEncoding = 'binary' | 'base64'
 
 /** How a subprotocol of exec and attach carries a Status; `undefined` if it carries none. */
-export function statusEncoding(subprotocol: string | undefined): ChannelEncoding | undefined {
+export function statusEncoding(subprotocol = ''): ChannelEncoding | undefined {
   switch (subprotocol) {
     case 'v5.channel.k8s.io':
     case 'v4.channel.k8s.io':

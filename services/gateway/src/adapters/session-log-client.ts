@@ -1,0 +1,49 @@
+import type { Bus } from '@postern/bus'
+import { createLeaseClock, followLog, holdLease } from '@postern/eventing'
+import { EventLogServiceDefinition } from '@postern/proto/postern/eventlog/v1/event_log'
+import type { RpcClients } from '@postern/rpc'
+import type { Log } from '@postern/telemetry'
+import { sessionCodec, toSessionFact } from '../session/session-codec.ts'
+import type { SessionFact } from '../session/session-directory.ts'
+
+/** Follows the session service's log under a lease, so that a session that ended is known as such. */
+export function followSessions(needs: {
+  clients: RpcClients
+  bus: Bus
+  log: Log
+  apply(fact: SessionFact): void
+  reset(): void
+  onLease(): void
+}) {
+  const { clients, bus, log } = needs
+  const client = clients.of(EventLogServiceDefinition, 'session')
+  const common = { service: 'session', client, bus, log }
+  const follower = followLog({
+    ...common,
+    codec: sessionCodec,
+    onEvents: (events) => {
+      for (const { event } of events) needs.apply(toSessionFact(event))
+    },
+    onReset: () => needs.reset(),
+  })
+  let caughtUp = false
+  follower.caughtUp.then(
+    () => {
+      caughtUp = true
+    },
+    () => {},
+  )
+  const lease = holdLease({ ...common, follower, now: createLeaseClock() })
+  lease.onLost(() => needs.onLease())
+  lease.onRegained(() => needs.onLease())
+  return {
+    leaseValid: () => lease.valid(),
+    get caughtUp() {
+      return caughtUp
+    },
+    stop() {
+      lease.stop()
+      follower.stop()
+    },
+  }
+}

@@ -1,0 +1,59 @@
+import { parseHostPort } from '@postern/lifecycle'
+import { z } from 'zod'
+
+const MIB = 1024 * 1024
+const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
+
+const hostPort = () =>
+  z.string().refine(isHostPort, 'must be "host:port", for example 127.0.0.1:8443')
+
+const count = (fallback: number, most: number) =>
+  z.coerce.number().int().min(1).max(most).default(fallback)
+
+/** Beside the settings of every service. */
+export const gatewaySettings = z.object({
+  listen: hostPort().describe('where kubectl connects: HTTPS, h2 and HTTP/1.1 on one port'),
+  domain: z
+    .string()
+    .regex(new RegExp(`^(?:${LABEL}\\.)*${LABEL}$`), 'a DNS name in lower case')
+    .describe('a cluster is reached as <cluster>.<domain>, or below /clusters/<cluster>'),
+  tlsCertFile: z
+    .string()
+    .min(1)
+    .describe('PEM chain for <domain> and *.<domain>; read again when it changes'),
+  tlsKeyFile: z.string().min(1).describe('PEM key of that certificate'),
+  spoolDir: z
+    .string()
+    .min(1)
+    .describe('audit records wait here; a disk of its own that survives a restart'),
+  spoolBytesMax: z.coerce
+    .number()
+    .int()
+    .min(MIB)
+    .max(1024 * 1024 * MIB)
+    .default(1024 * MIB)
+    .describe('how much may wait; near it, what must not run unrecorded is refused'),
+  relayAddresses: z
+    .string()
+    .transform((text) => text.split(',').map((address) => address.trim()))
+    .pipe(z.array(hostPort()).min(1).max(100))
+    .optional()
+    .describe('relays as host:port with commas; those that tunnel-broker knows when absent'),
+  connectionsMax: count(10_000, 1_000_000).describe('TLS connections of clients'),
+  requestsMax: count(20_000, 1_000_000).describe('requests and streams at the same time'),
+  requestsPerUserMax: count(200, 100_000).describe('of one user, those that end by themselves'),
+  streamsPerUserMax: count(1_000, 100_000).describe('of one user, watches and upgrades'),
+  requestsPerSecondPerUser: count(200, 100_000).describe('in the long run'),
+  requestsBurstPerUser: count(1_000, 1_000_000).describe('at once'),
+  drainSeconds: count(20, 3_600).describe('how long running requests may take when it stops'),
+})
+
+export type GatewayConfig = z.output<typeof gatewaySettings>
+
+function isHostPort(text: string): boolean {
+  try {
+    return parseHostPort(text).host !== ''
+  } catch {
+    return false
+  }
+}

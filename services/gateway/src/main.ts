@@ -1,0 +1,4 @@
+import { runMain } from '@postern/service'
+import { gatewayService } from './definition.ts'
+
+await runMain(gatewayService)
