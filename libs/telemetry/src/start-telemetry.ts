@@ -25,14 +25,22 @@ function isConfigured(env: Readonly<Record<string, string | undefined>>): boolea
 
 /** Sends what was traced and not sent yet; for the end of a process. */
 export async function flushTelemetry(): Promise<void> {
-  const provider = trace.getTracerProvider()
+  const provider: unknown = trace.getTracerProvider()
   // The API answers a proxy of what the SDK registered.
-  const isProxy = 'getDelegate' in provider && typeof provider.getDelegate === 'function'
-  const started: unknown = isProxy ? provider.getDelegate() : provider
+  const started = isProxy(provider) ? provider.getDelegate() : provider
   if (canFlush(started)) await started.forceFlush()
 }
 
+function isProxy(provider: unknown): provider is { getDelegate(): unknown } {
+  return hasMethod(provider, 'getDelegate')
+}
+
 function canFlush(provider: unknown): provider is { forceFlush(): Promise<void> } {
-  if (typeof provider !== 'object' || provider === null) return false
-  return 'forceFlush' in provider && typeof provider.forceFlush === 'function'
+  return hasMethod(provider, 'forceFlush')
+}
+
+function hasMethod(value: unknown, name: string): boolean {
+  return (
+    typeof value === 'object' && value !== null && typeof Reflect.get(value, name) === 'function'
+  )
 }
