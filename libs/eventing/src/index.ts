@@ -4,12 +4,8 @@ export { eventCodec, upcast } from './event-codec.ts'
 export type { EventLog, EventLogOptions } from './event-log.ts'
 export type { EventLogClient } from './event-log-client.ts'
 export { type Actor, type EventStore, VersionConflictError } from './event-store.ts'
-export {
-  type FollowLogOptions,
-  followLog,
-  type LogFollower,
-  type LogPosition,
-} from './follow-log.ts'
+export { type FollowLogOptions, followLog, type LogFollower } from './follow-log.ts'
+export type { LogPosition } from './follower-position.ts'
 export { type HoldLeaseOptions, holdLease, type Lease } from './hold-lease.ts'
 export { createLeaseClock } from './lease-clock.ts'
 export { provisionLogSql } from './log-schema.ts'

@@ -1,13 +1,22 @@
-import type { EventLog } from '@postern/eventing'
-import { VersionConflictError } from '@postern/eventing'
+import { type EventLog, type Projection, VersionConflictError } from '@postern/eventing'
 import { createDatabase } from '@postern/fixtures'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import type { LedgerEvent } from './ledger.ts'
-import { actor, directory, group, type LedgerDatabase, openLedger } from './ledger.ts'
+import {
+  actor,
+  codec,
+  directory,
+  group,
+  type LedgerDatabase,
+  type LedgerEvent,
+  openLedger,
+} from './ledger.ts'
+import { expectWhole, headOf, logOf } from './whole-log.ts'
+
+type Ledger = EventLog<LedgerDatabase, LedgerEvent>
 
 let url: string
-let ledger: EventLog<LedgerDatabase, LedgerEvent>
+let ledger: Ledger
 
 beforeAll(async () => {
   url = await createDatabase(inject('postgresUrl'))
@@ -17,24 +26,23 @@ afterAll(async () => {
   await ledger.stop()
 })
 
-const create = async (groupId: string, name = groupId) =>
-  await ledger.store.execute({
+const create = async (groupId: string, name = groupId, at = ledger) =>
+  await at.store.execute({
     stream: `group-${groupId}`,
     decider: group,
     command: { type: 'Create', groupId, name },
     actor,
   })
-const add = async (groupId: string, ...userIds: string[]) =>
-  await ledger.store.execute({
+const add = async (groupId: string, userIds: readonly string[], at = ledger) =>
+  await at.store.execute({
     stream: `group-${groupId}`,
     decider: group,
     command: { type: 'Add', groupId, userIds },
     actor,
   })
-
-test('an append is in the log and in the projections at once', async () => {
+test('what a command decided is in the log and in the projections at once', async () => {
   await create('a')
-  const { state, pos } = await add('a', 'u1', 'u2')
+  const { state, pos } = await add('a', ['u1', 'u2'])
   expect(state.members).toEqual(['u1', 'u2'])
   const rows = await ledger.db.selectFrom('members').selectAll().orderBy('pos').execute()
   expect(rows.map(({ user_id, seen }) => [user_id, seen])).toEqual([
@@ -43,4 +51,196 @@ test('an append is in the log and in the projections at once', async () => {
   ])
   expect(rows.at(-1)?.pos).toBe(pos)
   expect((await ledger.store.load('group-a', group)).version).toBe(3)
+})
+
+test('a command that changes nothing writes nothing and answers where the stream ends', async () => {
+  const { pos } = await add('a', ['u3'])
+  const before = await headOf(ledger)
+  expect((await add('a', ['u3'])).pos).toBe(pos)
+  expect(await headOf(ledger)).toBe(before)
+})
+
+test('a rejection of the decider leaves no trace', async () => {
+  const before = await headOf(ledger)
+  await expect(create('a')).rejects.toMatchObject({ reason: 'GROUP_EXISTS' })
+  await expect(add('nowhere', ['u1'])).rejects.toMatchObject({ reason: 'GROUP_NOT_FOUND' })
+  expect(await headOf(ledger)).toBe(before)
+})
+
+test('a constraint of a projection says no in the words of the projection, and leaves no trace', async () => {
+  const before = await headOf(ledger)
+  await expect(create('b', 'a')).rejects.toMatchObject({
+    reason: 'NAME_TAKEN',
+    category: 'already_exists',
+  })
+  expect(await headOf(ledger)).toBe(before)
+  await create('b', 'b')
+  await expectWhole(ledger)
+})
+
+test('a guard that refuses undoes the append', async () => {
+  const before = await headOf(ledger)
+  const guarded = ledger.store.execute({
+    stream: 'group-guarded',
+    decider: group,
+    command: { type: 'Create', groupId: 'guarded', name: 'guarded' },
+    actor,
+    guard: async () => await Promise.reject(new Error('refused')),
+  })
+  await expect(guarded).rejects.toThrow('refused')
+  expect(await headOf(ledger)).toBe(before)
+})
+
+test('what a guard saw is still true when its command is written, however many race', async () => {
+  const racers = Array.from({ length: 24 }, async (_, index) => {
+    await ledger.store.execute({
+      stream: `group-only-${index}`,
+      decider: group,
+      command: { type: 'Create', groupId: `only-${index}`, name: `only-${index}` },
+      actor,
+      guard: async (db) => {
+        const taken = await db
+          .selectFrom('groups')
+          .select('group_id')
+          .where('name', 'like', 'only-%')
+          .execute()
+        if (taken.length > 0) throw new Error('there is one already')
+      },
+    })
+  })
+  const outcomes = await Promise.allSettled(racers)
+  expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+})
+
+describe('the log is append-only', () => {
+  test.each([
+    'update event set ver = 9',
+    'delete from event',
+    'delete from event where false',
+    'truncate event',
+    'truncate event cascade',
+    'set session_replication_role = replica; delete from event',
+  ])('%s is refused, even to a superuser', async (statement) => {
+    const attempt = ledger.db
+      .connection()
+      .execute(async (db) => await sql.raw(statement).execute(db))
+    await expect(attempt).rejects.toThrow(/append-only/)
+    await ledger.db.connection().execute(async (db) => await sql.raw('reset all').execute(db))
+  })
+})
+
+test('16 writers leave no hole, and a reader that pages by position skips nothing', async () => {
+  const own = await openLedger(await createDatabase(inject('postgresUrl')))
+  try {
+    const seen: bigint[] = []
+    let isWriting = true
+    const reading = (async () => {
+      for (let last = false; !last; ) {
+        last = !isWriting
+        const after = seen.at(-1) ?? 0n
+        const { rows } = await sql<{ pos: bigint }>`
+          select pos from event where pos > ${after} order by pos limit 50`.execute(own.db)
+        seen.push(...rows.map(({ pos }) => pos))
+      }
+    })()
+    await create('shared', 'shared', own)
+    const writers = Array.from({ length: 16 }, async (_, writer) => {
+      await create(`w${writer}`, `w${writer}`, own)
+      for (let index = 0; index < 8; index += 1) {
+        // Every third goes to one stream that all want, so that versions conflict as well.
+        const target = index % 3 === 0 ? 'shared' : `w${writer}`
+        await add(target, [`u${writer}-${index}`], own)
+      }
+    })
+    await Promise.all(writers)
+    isWriting = false
+    await reading
+    expect(seen).toEqual(seen.map((_, index) => BigInt(index + 1)))
+    expect(seen).toHaveLength(1 + 16 + 16 * 8)
+    await expectWhole(own)
+    const shared = await own.store.load('group-shared', group)
+    expect(new Set(shared.state.members).size).toBe(16 * 3)
+  } finally {
+    await own.stop()
+  }
+}, 60_000)
+
+test('a writer that always loses gives up with a conflict', async () => {
+  let version = 0
+  const contested = {
+    ...group,
+    decide: (command: Parameters<typeof group.decide>[0], ...rest: [never, never]) => {
+      version += 1
+      return group.decide(command, ...rest)
+    },
+  }
+  const order = {
+    stream: 'group-contested',
+    decider: contested,
+    command: { type: 'Create' as const, groupId: 'contested', name: 'contested' },
+    actor,
+    guard: async () => await Promise.reject(new VersionConflictError('another was first')),
+  }
+  await expect(ledger.store.execute(order)).rejects.toBeInstanceOf(VersionConflictError)
+  expect(version).toBe(8)
+})
+
+test.each([
+  { name: 'a stream without an id', stream: 'group', by: 'user:a', cause: 'c' },
+  { name: 'a stream with a wildcard', stream: 'group-*', by: 'user:a', cause: 'c' },
+  { name: 'a line break in an actor', stream: 'group-x', by: 'user:a\r\nepoch: 1', cause: 'c' },
+  { name: 'an empty cause', stream: 'group-x', by: 'user:a', cause: '' },
+])('$name is refused', async ({ stream, by, cause }) => {
+  const order = { stream, decider: group, actor: { by, cause } }
+  const command = { type: 'Create' as const, groupId: 'x', name: 'x' }
+  await expect(ledger.store.execute({ ...order, command })).rejects.toThrow(
+    /stream's name|printable ASCII/,
+  )
+  expect((await logOf(ledger)).some((row) => row.stream === stream)).toBe(false)
+})
+
+test('an own log with a type that this version does not know is not decided on', async () => {
+  const older = await openLedger(url, { codec: { ...codec, decode: () => undefined } })
+  await expect(create('late', 'late', older)).rejects.toThrow(/does not know/)
+  await expect(older.store.load('group-a', group)).rejects.toThrow(/run the version that wrote it/)
+  await older.stop()
+})
+
+describe('projections', () => {
+  test('one of a higher version is rebuilt at start, and an older process then writes nothing', async () => {
+    const database = await createDatabase(inject('postgresUrl'))
+    const older = await openLedger(database)
+    await create('a', 'a', older)
+    await add('a', ['u1'], older)
+    const newerDirectory: Projection<LedgerDatabase, LedgerEvent> = {
+      ...directory,
+      version: 2,
+      apply: async (db, recorded) => {
+        const { event } = recorded
+        if (event.type !== 'GroupCreated') return await directory.apply(db, recorded)
+        await directory.apply(db, { ...recorded, event: { ...event, name: `v2:${event.name}` } })
+      },
+    }
+    const newer = await openLedger(database, { projections: [newerDirectory] })
+    const groups = await newer.db.selectFrom('groups').select('name').execute()
+    expect(groups).toEqual([{ name: 'v2:a' }])
+    await expect(add('a', ['u2'], older)).rejects.toThrow(/restart with the newest version/)
+    await add('a', ['u2'], newer)
+    await expectWhole(newer)
+    await older.stop()
+    await newer.stop()
+  })
+
+  test('a table that was changed behind its back is found, and kept until it is replaced', async () => {
+    const own = await openLedger(await createDatabase(inject('postgresUrl')))
+    await create('a', 'a', own)
+    await own.db.updateTable('groups').set({ name: 'forged' }).execute()
+    const checked = await own.rebuild({ verify: true })
+    expect(checked).toMatchObject({ equal: false, projections: [{ replaced: false, events: 1 }] })
+    expect(await own.db.selectFrom('groups').select('name').execute()).toEqual([{ name: 'forged' }])
+    expect(await own.rebuild()).toMatchObject({ projections: [{ equal: false, replaced: true }] })
+    expect(await own.db.selectFrom('groups').select('name').execute()).toEqual([{ name: 'a' }])
+    await expectWhole(own)
+    await own.stop()
+  })
 })
