@@ -1,7 +1,9 @@
-import type { Replica, ReplicaNeeds } from './replica.ts'
-
+export { type ClustersState, foldClusters, NO_CLUSTERS } from './clusters-fold.ts'
+export { createReplica } from './create-replica.ts'
+export { identityCodec } from './identity-codec.ts'
+export { foldIdentity, type IdentityState, NO_IDENTITY } from './identity-fold.ts'
+export { policyCodec } from './policy-codec.ts'
+export { foldPolicy, NO_POLICY, type PolicyState } from './policy-fold.ts'
 export type { KnownToken, Positions, Replica, ReplicaNeeds, ReplicatedLog } from './replica.ts'
-
-export const createReplica: (needs: ReplicaNeeds) => Replica = () => {
-  throw new Error('not written yet')
-}
+export { toSnapshot } from './to-snapshot.ts'
+export { tunnelBrokerCodec } from './tunnel-broker-codec.ts'

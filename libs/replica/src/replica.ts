@@ -3,7 +3,7 @@ import type { Bus } from '@postern/bus'
 import type { RpcClients } from '@postern/rpc'
 import type { Log } from '@postern/telemetry'
 
-/** The last position applied of each log. */
+/** The last position of each log that is in the snapshot. */
 export type Positions = Readonly<Record<ReplicatedLog, bigint>>
 
 export type ReplicatedLog = 'identity' | 'policy' | 'tunnel-broker'
@@ -18,6 +18,7 @@ export type KnownToken = {
 
 /** Identity, policy and tunnel-broker in memory, as one immutable snapshot per version. */
 export type Replica = {
+  /** Begins to read; does not wait for anything. */
   start(): void
   stop(): Promise<void>
   /** The same object until something in it changes. */
@@ -25,7 +26,10 @@ export type Replica = {
   /** Raised with every change, also of tokens. */
   readonly version: number
   positions(): Positions
-  /** Whether each log was read to its head once. Nothing may be decided before. */
+  /**
+   * Whether each log was read to its head. Nothing may be decided before. It is false again while a log
+   * that was restored from a backup is read anew; the snapshot stays as it was until that is done.
+   */
   readonly caughtUp: boolean
   /** Resolves when caught up; rejects when the signal aborts. */
   ready(signal: AbortSignal): Promise<void>
@@ -33,9 +37,11 @@ export type Replica = {
   tokenBySha256(sha256: Uint8Array | string): KnownToken | undefined
   userByName(name: string): User | undefined
   clusterByName(name: string): Cluster | undefined
+  /** Whether the agent joined the cluster and was not removed. */
+  hasAgent(clusterId: string, agentId: string): boolean
   /** Called after each change, once the new snapshot is in place. Answers a function that ends it. */
   onChange(listener: () => void): () => void
-  /** Whether all logs' leases hold at this moment. Always true without leases. */
+  /** Whether it is caught up and all logs' leases hold at this moment. Always true without leases. */
   leaseValid(): boolean
   /** Called when the answer of `leaseValid` flips. Answers a function that ends it. */
   onLease(listener: (valid: boolean) => void): () => void
