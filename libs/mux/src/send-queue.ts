@@ -25,7 +25,6 @@ export class SendQueue {
   }
 
   push(chunk: Uint8Array): void {
-    if (chunk.length === 0) return
     this.#chunks.push(chunk)
     this.bytes += chunk.length
   }

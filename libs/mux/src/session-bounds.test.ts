@@ -72,6 +72,11 @@ describe('what waits is bounded', () => {
   })
 })
 
+test('an empty chunk does not stop its writer', () => {
+  const stream = pair().client.open(NOTHING)
+  expect(stream.write(NOTHING)).toBe(true)
+})
+
 test('whatever is written in whatever pieces, with whatever pauses, arrives in order', async () => {
   await fc.assert(
     fc.asyncProperty(

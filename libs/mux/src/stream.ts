@@ -101,6 +101,8 @@ export class Stream implements MuxStream {
       this.reset('failed', 'the writer went on without waiting for the reader')
       return true
     }
+    // An empty chunk leaves nothing that could drain.
+    if (chunk.length === 0) return !this.#drainOwed
     this.#unsent.push(chunk)
     if (this.#unsent.sendable) this.#host.wantsToSend(this)
     if (this.#unsent.bytes > WINDOW_BYTES || !this.#unsent.sendable) this.#drainOwed = true
