@@ -9,7 +9,7 @@ export function http1Request(
   head: FrontHead,
   message: IncomingMessage,
   response: ServerResponse,
-  draining: () => boolean,
+  connection: { draining: () => boolean; dismiss: () => void },
 ): FrontRequest {
   const gone = new AbortController()
   response.on('close', () => {
@@ -19,7 +19,8 @@ export function http1Request(
   response.on('error', () => {})
   message.on('error', () => {})
   const open = (status: number, headers: HeaderLines, close: boolean): Writable => {
-    if (close || draining()) response.shouldKeepAlive = false
+    if (close) connection.dismiss()
+    if (close || connection.draining()) response.shouldKeepAlive = false
     response.writeHead(status, headers.flat())
     return response
   }

@@ -30,6 +30,8 @@ export function createNodeFront(settings: {
   const { handle, onMalformed } = settings
   const sockets = new Set<TLSSocket>()
   const sessions = new Set<ServerHttp2Session>()
+  // Node goes on parsing what was pipelined behind a request whose answer ends the connection.
+  const dismissed = new WeakSet<Duplex>()
   let draining = false
 
   const server = createServer({
@@ -49,19 +51,26 @@ export function createNodeFront(settings: {
   server.on('request', onHttp1Request)
   server.on('upgrade', onHttp1Upgrade)
   server.on('connect', (_message: IncomingMessage, socket: Duplex) => {
-    refuseConnection(socket, 405, 'CONNECT is not served here')
+    refuse(socket, 405, 'CONNECT is not served here')
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     if (error.code === 'ECONNRESET') {
       socket.destroy()
       return
     }
-    onMalformed(addressOf(socket), error.code ?? 'malformed request')
     const tooLarge = error.code === 'HPE_HEADER_OVERFLOW'
     const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-    refuseConnection(socket, tooLarge ? 431 : late ? 408 : 400, 'the request is malformed')
+    const problem = tooLarge ? 'the headers are too large' : 'the request is malformed or late'
+    refuse(socket, tooLarge ? 431 : late ? 408 : 400, problem)
   })
   server.on('tlsClientError', (_error, socket) => socket.destroy())
+
+  function refuse(socket: Duplex, status: number, problem: string): void {
+    if (dismissed.has(socket)) return
+    dismissed.add(socket)
+    onMalformed(addressOf(socket), problem)
+    refuseConnection(socket, status, problem)
+  }
 
   function serveHttp2BesideHttp1(https: Server): void {
     // node:https serves every TLS connection as HTTP/1.1; ALPN decides before it does.
@@ -107,23 +116,25 @@ export function createNodeFront(settings: {
   }
 
   function onHttp1Request(message: IncomingMessage, response: ServerResponse): void {
+    const { socket } = message
+    if (dismissed.has(socket)) return
     const parsed = parseHttp1Head(message)
     if ('error' in parsed) {
-      onMalformed(addressOf(message.socket), parsed.error)
-      refuseConnection(message.socket, 400, parsed.error)
-    } else {
-      handle(http1Request(parsed.head, message, response, () => draining))
+      refuse(socket, 400, parsed.error)
+      return
     }
+    const dismiss = () => dismissed.add(socket)
+    const connection = { draining: () => draining, dismiss }
+    handle(http1Request(parsed.head, message, response, connection))
   }
 
   function onHttp1Upgrade(message: IncomingMessage, socket: Duplex, early: Buffer): void {
+    if (dismissed.has(socket)) return
     const parsed = parseHttp1Head(message)
     if ('error' in parsed) {
-      onMalformed(addressOf(socket), parsed.error)
-      refuseConnection(socket, 400, parsed.error)
+      refuse(socket, 400, parsed.error)
     } else if (parsed.head.upgrade === 'websocket' && early.length > 0) {
-      onMalformed(addressOf(socket), 'bytes before the upgrade')
-      refuseConnection(socket, 400, 'bytes came before the upgrade was answered')
+      refuse(socket, 400, 'bytes came before the upgrade was answered')
     } else {
       handle(http1Upgrade(parsed.head, message, socket, early))
     }
