@@ -114,12 +114,15 @@ test('a PostgreSQL that drops every connection is not the end: the service is re
   const running = await runService(fixtureService(), given.env, { log: createSilentLog() })
   const client = new pg.Client({ connectionString: inject('postgresUrl') })
   await client.connect()
-  const { rowCount } = await client.query(
-    'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1',
-    [new URL(given.databaseUrl).pathname.slice(1)],
-  )
+  const database = new URL(given.databaseUrl).pathname.slice(1)
+  const dropAll = async () => {
+    await running.ready()
+    const sql = 'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1'
+    const { rowCount } = await client.query(sql, [database])
+    expect(rowCount).toBeGreaterThan(0)
+  }
+  await vi.waitFor(dropAll, { timeout: 10_000 })
   await client.end()
-  expect(rowCount).toBeGreaterThan(0)
   await vi.waitFor(async () => expect(await running.ready()).toBeUndefined(), { timeout: 10_000 })
   await running.stop()
 })
