@@ -8,6 +8,7 @@ import {
   verifyInclusion,
   verifyLog,
 } from '@postern/tlog'
+import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { verifyStoredLog } from '../src/log/log-verification.ts'
 import { tilesOf } from '../src/log/tile-table.ts'
@@ -115,6 +116,29 @@ test('numbers that jump are recorded as a gap, in the transaction of the records
   const before = (await audit.reader.head()).size
   expect(await audit.sequencer.append(delivery('gappy', 5, records('gappy', 5, 5)))).toBe(10n)
   expect((await audit.reader.head()).size).toBe(before + 3)
+})
+
+test('a producer, a gap and the records they come with are there together or not at all', async () => {
+  const { id } = spoolOf('torn')
+  const known = async () => [
+    await audit.db.selectFrom('producer').select('id').where('id', '=', id).execute(),
+    await audit.db.selectFrom('spool_gap').select('first').where('producer_id', '=', id).execute(),
+  ]
+  const before = (await audit.reader.head()).size
+  // The last thing that a transaction writes fails.
+  await sql`alter table log_head rename column checkpoint to away`.execute(audit.db)
+  await sql`alter table log_head add column checkpoint text generated always as (away) stored`.execute(
+    audit.db,
+  )
+  const append = async () =>
+    await audit.sequencer.append(delivery('torn', 3, records('torn', 3, 2)))
+  await expect(append()).rejects.toThrow(/checkpoint/)
+  expect(await known()).toEqual([[], []])
+  await sql`alter table log_head drop column checkpoint`.execute(audit.db)
+  await sql`alter table log_head rename column away to checkpoint`.execute(audit.db)
+  expect((await audit.reader.head()).size).toBe(before)
+  expect(await append()).toBe(4n)
+  expect(await known()).toEqual([[{ id }], [{ first: 1n }]])
 })
 
 test('an invalid record does not stop its spool, and nothing of it is lost', async () => {

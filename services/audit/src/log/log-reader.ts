@@ -35,13 +35,14 @@ export function createLogReader({
 
     /** Entries from an index on: at least one where there is one, at most the limit and 3 MiB. */
     async leaves(first: bigint, limit: number): Promise<readonly Buffer[]> {
+      if (first > BigInt(Number.MAX_SAFE_INTEGER)) return []
+      const start = Number(first)
       const { rows } = await sql<{ body: Buffer }>`
         select body from (
           select idx, body, sum(octet_length(body)) over (order by idx) as bytes
-          from entry
-          where idx >= ${String(first)}::numeric and idx < ${String(first)}::numeric + ${limit}
+          from entry where idx >= ${start} and idx < ${start + limit}
         ) as run
-        where bytes <= ${ANSWER_BYTES_MAX} or idx = ${String(first)}::numeric
+        where bytes <= ${ANSWER_BYTES_MAX} or idx = ${start}
         order by idx`.execute(db)
       return rows.map(({ body }) => body)
     },

@@ -57,7 +57,7 @@ export async function searchRecords(
   const wanted = (cut < 0 ? matches : matches.slice(0, cut)).map(({ idx }) => idx)
   const { rows } = await sql<{ idx: string; body: Buffer }>`
     select idx::text as idx, body from entry
-    where idx = any(${wanted}::bigint[]) order by idx ${way}`.execute(db)
+    where idx = any(${wanted}::bigint[]) order by entry.idx ${way}`.execute(db)
   return {
     records: rows.map(({ idx, body }) => ({ index: Number(idx), event: body })),
     more: cut >= 0,

@@ -17,7 +17,7 @@ export function createLogTail(db: Kysely<AuditDatabase>) {
     async read(first: number, limit: number): Promise<readonly TailEntry[]> {
       const { rows } = await sql<{ idx: string; body: Buffer }>`
         select idx::text as idx, body from entry
-        where idx >= ${first} order by idx limit ${limit}`.execute(db)
+        where idx >= ${first} order by entry.idx limit ${limit}`.execute(db)
       return rows.map(({ idx, body }) => ({ index: Number(idx), body }))
     },
 
