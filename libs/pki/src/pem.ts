@@ -13,7 +13,7 @@ export function certificatesToPem(ders: readonly Uint8Array[]): string {
   return ders.map((der) => toPem('CERTIFICATE', der)).join('')
 }
 
-export function toPem(label: string, der: Uint8Array): string {
+function toPem(label: string, der: Uint8Array): string {
   const lines =
     Buffer.from(der)
       .toString('base64')

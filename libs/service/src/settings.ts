@@ -14,7 +14,7 @@ const hostPort = () =>
   z.string().refine(isHostPort, 'must be "host:port", for example 127.0.0.1:7001')
 
 /** What all services share. */
-export const sharedSettings = z.object({
+const sharedSettings = z.object({
   trustDomain: z
     .string()
     .regex(/^[a-z0-9.-]{1,255}$/, 'lower-case letters, digits, "." and "-"')
@@ -32,7 +32,7 @@ export const sharedSettings = z.object({
 })
 
 /** What each service has under its own prefix. */
-export const standardSettings = z.object({
+const standardSettings = z.object({
   listen: hostPort().optional().describe('where it serves gRPC; port 0 takes a free one'),
   httpListen: hostPort()
     .default('127.0.0.1:0')
@@ -43,8 +43,8 @@ export const standardSettings = z.object({
     .describe('postgres://user:password@host:port/database; needed by those that own a log'),
 })
 
-export type SharedSettings = z.output<typeof sharedSettings>
-export type StandardSettings = z.output<typeof standardSettings>
+type SharedSettings = z.output<typeof sharedSettings>
+type StandardSettings = z.output<typeof standardSettings>
 
 export type Settings<Config> = {
   readonly shared: Readonly<SharedSettings>
