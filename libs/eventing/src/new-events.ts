@@ -22,13 +22,12 @@ export function toNewEvents<Event extends DomainEvent>(order: {
   readonly traceparent: string | undefined
 }): readonly Omit<LogEvent, 'pos'>[] {
   const { codec, stream, version, events, actor, at, traceparent } = order
-  if (!STREAM.test(stream) || stream.length > STREAM_LENGTH_MAX) {
-    throw new Error(`"${stream}" is not a stream's name: write "<aggregate>-<id>"`)
+  checkAppend(order)
+  const meta: EventMeta = {
+    actor: actor.by,
+    cause: actor.cause,
+    ...(traceparent === undefined ? {} : { traceparent }),
   }
-  if (events.length > EVENTS_MAX) {
-    throw new Error(`a command may append ${EVENTS_MAX} events at most, not ${events.length}`)
-  }
-  const meta = toMeta(actor, traceparent)
   return events.map((event, index) => {
     const encoded = codec.encode(event)
     if (encoded.data.length > EVENT_BYTES_MAX) {
@@ -38,10 +37,24 @@ export function toNewEvents<Event extends DomainEvent>(order: {
   })
 }
 
-function toMeta({ by, cause }: Actor, traceparent: string | undefined): EventMeta {
+/** @throws Error for a stream, an actor or a number of events that no log takes */
+export function checkAppend({
+  stream,
+  events,
+  actor: { by, cause },
+}: {
+  readonly stream: string
+  readonly events: readonly DomainEvent[]
+  readonly actor: Actor
+}): void {
+  if (!STREAM.test(stream) || stream.length > STREAM_LENGTH_MAX) {
+    throw new Error(`"${stream}" is not a stream's name: write "<aggregate>-<id>"`)
+  }
+  if (events.length > EVENTS_MAX) {
+    throw new Error(`a command may append ${EVENTS_MAX} events at most, not ${events.length}`)
+  }
   // They become message headers, which are lines of text.
   if (!TEXT.test(by) || !TEXT.test(cause)) {
     throw new Error('an actor and a cause are printable ASCII of 1 to 300 characters')
   }
-  return { actor: by, cause, ...(traceparent === undefined ? {} : { traceparent }) }
 }

@@ -1,7 +1,9 @@
-import { type EventLog, type Projection, VersionConflictError } from '@postern/eventing'
+import type { EventLog, Projection } from '@postern/eventing'
+import { fakeEventStore } from '@postern/eventing/testing'
 import { createDatabase } from '@postern/fixtures'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { eventStoreContract } from './event-store-contract.ts'
 import {
   actor,
   codec,
@@ -11,7 +13,7 @@ import {
   type LedgerEvent,
   openLedger,
 } from './ledger.ts'
-import { expectWhole, headOf, logOf } from './whole-log.ts'
+import { expectWhole, headOf } from './whole-log.ts'
 
 type Ledger = EventLog<LedgerDatabase, LedgerEvent>
 
@@ -51,13 +53,6 @@ test('what a command decided is in the log and in the projections at once', asyn
   ])
   expect(rows.at(-1)?.pos).toBe(pos)
   expect((await ledger.store.load('group-a', group)).version).toBe(3)
-})
-
-test('a command that changes nothing writes nothing and answers where the stream ends', async () => {
-  const { pos } = await add('a', ['u3'])
-  const before = await headOf(ledger)
-  expect((await add('a', ['u3'])).pos).toBe(pos)
-  expect(await headOf(ledger)).toBe(before)
 })
 
 test('a rejection of the decider leaves no trace', async () => {
@@ -112,6 +107,15 @@ test('what a guard saw is still true when its command is written, however many r
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })
 
+describe('the store on PostgreSQL', () => {
+  eventStoreContract(() => ledger.store)
+})
+
+describe('the fake store', () => {
+  const fake = fakeEventStore<LedgerDatabase, LedgerEvent>()
+  eventStoreContract(() => fake)
+})
+
 describe('the log is append-only', () => {
   test.each([
     'update event set ver = 9',
@@ -164,40 +168,6 @@ test('16 writers leave no hole, and a reader that pages by position skips nothin
     await own.stop()
   }
 }, 60_000)
-
-test('a writer that always loses gives up with a conflict', async () => {
-  let version = 0
-  const contested = {
-    ...group,
-    decide: (command: Parameters<typeof group.decide>[0], ...rest: [never, never]) => {
-      version += 1
-      return group.decide(command, ...rest)
-    },
-  }
-  const order = {
-    stream: 'group-contested',
-    decider: contested,
-    command: { type: 'Create' as const, groupId: 'contested', name: 'contested' },
-    actor,
-    guard: async () => await Promise.reject(new VersionConflictError('another was first')),
-  }
-  await expect(ledger.store.execute(order)).rejects.toBeInstanceOf(VersionConflictError)
-  expect(version).toBe(8)
-})
-
-test.each([
-  { name: 'a stream without an id', stream: 'group', by: 'user:a', cause: 'c' },
-  { name: 'a stream with a wildcard', stream: 'group-*', by: 'user:a', cause: 'c' },
-  { name: 'a line break in an actor', stream: 'group-x', by: 'user:a\r\nepoch: 1', cause: 'c' },
-  { name: 'an empty cause', stream: 'group-x', by: 'user:a', cause: '' },
-])('$name is refused', async ({ stream, by, cause }) => {
-  const order = { stream, decider: group, actor: { by, cause } }
-  const command = { type: 'Create' as const, groupId: 'x', name: 'x' }
-  await expect(ledger.store.execute({ ...order, command })).rejects.toThrow(
-    /stream's name|printable ASCII/,
-  )
-  expect((await logOf(ledger)).some((row) => row.stream === stream)).toBe(false)
-})
 
 test('an own log with a type that this version does not know is not decided on', async () => {
   const older = await openLedger(url, { codec: { ...codec, decode: () => undefined } })
