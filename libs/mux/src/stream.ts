@@ -231,7 +231,7 @@ export class Stream implements MuxStream {
       receiver.onData(chunk)
       this.#returnCredit()
     }
-    const read = this.#received.empty && (!this.#paused || this.#discarding)
+    const read = !this.#paused || this.#discarding
     if (this.#endReceived && !this.#endDelivered && read && !this.closed) {
       this.#endDelivered = true
       if (!this.#discarding) receiver.onEnd()

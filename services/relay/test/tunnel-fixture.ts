@@ -1,4 +1,3 @@
-import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { MuxSession } from '@postern/mux'
 import type { StaticTlsIdentity, TlsIdentity } from '@postern/pki'
@@ -160,9 +159,9 @@ export function dialRaw(address: string): Socket {
 
 export async function listening(server: Server): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  // A TCP server that listens has such an address.
-  const { port } = server.address() as AddressInfo
-  return `127.0.0.1:${port}`
+  const address = server.address()
+  if (typeof address !== 'object' || address === null) throw new Error('not a TCP server')
+  return `127.0.0.1:${address.port}`
 }
 
 export type Identities = Readonly<Record<'relay' | 'gateway' | 'agent', StaticTlsIdentity>> & {

@@ -64,7 +64,7 @@ test('a gateway reaches an agent and shares one session for many requests', asyn
     Array.from({ length: 100 }, async (_, index) => {
       const { head, body } = toDuplex(session.open(Buffer.from(`request ${index}`)))
       body.end(`body ${index}`)
-      return `${await head}; ${Buffer.concat(await body.toArray())}`
+      return `${String(await head)}; ${String(Buffer.concat(await body.toArray()))}`
     }),
   )
   expect(answers).toEqual(answers.map((_, index) => `re: request ${index}; body ${index}`))
@@ -75,7 +75,7 @@ test('an upgrade has a connection of its own, and each way ends by itself', asyn
     onUpgrade(socket) {
       const heard: Buffer[] = []
       socket.on('data', (chunk: Buffer) => heard.push(chunk))
-      socket.on('end', () => socket.end(`heard ${Buffer.concat(heard)}`))
+      socket.on('end', () => socket.end(`heard ${String(Buffer.concat(heard))}`))
     },
   })
   const { socket } = await startGateway().connectUpgrade(CLUSTER)
@@ -163,7 +163,9 @@ test('no plaintext and no key passes the relay, and the server name is all that 
   const { session } = await gateway.connectMux(CLUSTER)
   const { head, body } = toDuplex(session.open(Buffer.from(`Bearer ${secret}`)))
   body.end(`token: ${secret}`)
-  expect(`${await head}${Buffer.concat(await body.toArray())}`).toContain(`token: ${secret}`)
+  expect(`${String(await head)}${String(Buffer.concat(await body.toArray()))}`).toContain(
+    `token: ${secret}`,
+  )
   const { socket } = await gateway.connectUpgrade(CLUSTER)
   socket.end(secret)
   expect(Buffer.concat(await socket.toArray()).toString()).toBe(secret)
