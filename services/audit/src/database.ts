@@ -26,7 +26,7 @@ export type AuditDatabase = {
   spool_gap: { producer_id: string; first: Bigint; last: Bigint; detected_at: Date | string }
 }
 
-export type RecordTable = {
+type RecordTable = {
   idx: Bigint
   producer_id: string
   audit_id: string

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { createDatabase } from '@postern/fixtures'
 import { verifyLog } from '@postern/tlog'
-import pg from 'pg'
+import { sql } from 'kysely'
 import { expect, inject, test } from 'vitest'
 import { verifyStoredLog } from '../src/log/log-verification.ts'
 import { rebuildRecords } from '../src/record/rebuild-records.ts'
@@ -99,20 +99,20 @@ test('a sequencer that is killed in the middle of batches loses, doubles and reo
 
 test('database connections that break in the middle of batches lose, double and reorder nothing', async () => {
   await withGateway(async (start, databaseUrl) => {
-    const client = new pg.Client({ connectionString: inject('postgresUrl') })
-    await client.connect()
+    const elsewhere = await openAudit(await createDatabase(inject('postgresUrl')))
+    const name = new URL(databaseUrl).pathname.slice(1)
     const breaking: Promise<unknown>[] = []
     const child = start()
     const acknowledged = await runUntil(child, 40, (seen) => {
       if (seen % 5 !== 0) return
       breaking.push(
-        client.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [
-          new URL(databaseUrl).pathname.slice(1),
-        ]),
+        sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`.execute(
+          elsewhere.db,
+        ),
       )
     })
     await Promise.all(breaking)
-    await client.end()
+    await elsewhere.close()
     const exited = once(child, 'exit')
     child.kill('SIGKILL')
     await exited

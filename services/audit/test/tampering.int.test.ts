@@ -1,6 +1,6 @@
 import { createDatabase } from '@postern/fixtures'
 import { verifyLog } from '@postern/tlog'
-import pg from 'pg'
+import { sql } from 'kysely'
 import { describe, expect, inject, test } from 'vitest'
 import { verifyStoredLog } from '../src/log/log-verification.ts'
 import { type Audit, allLeaves, delivery, openAudit, records } from './audit-fixture.ts'
@@ -17,15 +17,14 @@ async function withLog(
 ): Promise<void> {
   const databaseUrl = await createDatabase(inject('postgresUrl'))
   const audit = await openAudit(databaseUrl)
-  const client = new pg.Client({ connectionString: databaseUrl, options: '-c search_path=audit' })
-  await client.connect()
   try {
     const delivered = [...records('g1', 1, ENTRIES - 1), Buffer.from('invalid')]
     await audit.sequencer.append(delivery('g1', 1, delivered))
-    const run = async (statement: string) => void (await client.query(statement))
+    const run = async (statements: string) => {
+      for (const statement of statements.split(';')) await sql.raw(statement).execute(audit.db)
+    }
     await work(audit, run, databaseUrl)
   } finally {
-    await client.end()
     await audit.close()
   }
 }

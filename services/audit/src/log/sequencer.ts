@@ -14,7 +14,7 @@ const GATHER_MS = 20
 
 const rejected = rejections({
   AUDIT_OVERLOADED: ['resource_exhausted', 'too many audit records are waiting; try again later'],
-  AUDIT_STOPPING: ['failed_precondition', 'the audit service is stopping; try again'],
+  AUDIT_STOPPING: ['unavailable', 'the audit service is stopping; try again'],
 })
 
 type Waiting = {

@@ -1,7 +1,7 @@
 /** A record of a gateway: an audit.k8s.io/v1 Event. At most 60 KiB (KUBERNETES.md 8.6: less than kube). */
 export const RECORD_BYTES_MAX = 60 * 1024
 
-export type Stage = 'RequestReceived' | 'ResponseStarted' | 'ResponseComplete' | 'Panic'
+type Stage = 'RequestReceived' | 'ResponseStarted' | 'ResponseComplete' | 'Panic'
 
 /** What searches look at. Texts are cut and cleaned so that every database takes them. */
 export type AuditEvent = {

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { rejections } from '@postern/errors'
 import { z } from 'zod'
-import type { RecordFilter } from './record-search.ts'
 
 const rejected = rejections({
   PAGE_TOKEN_INVALID: [
@@ -35,11 +34,6 @@ export function parsePageToken(token: string, search: object): PagePosition {
 }
 
 /** Of everything that the pages of one search share. */
-export type PagedSearch = RecordFilter & {
-  readonly ascending: boolean
-  readonly afterIndex: string | undefined
-}
-
 function digestOf(search: object): string {
   const sorted = Object.entries(search).toSorted(([one], [other]) => (one < other ? -1 : 1))
   return createHash('sha256').update(JSON.stringify(sorted)).digest('base64url').slice(0, 16)

@@ -26,7 +26,7 @@ export type RecordRange = {
   readonly ascending: boolean
 }
 
-export type FoundRecord = { readonly index: number; readonly event: Buffer }
+type FoundRecord = { readonly index: number; readonly event: Buffer }
 
 export type RecordPage = {
   readonly records: readonly FoundRecord[]

@@ -16,8 +16,6 @@ const IDLE_MS = 1000
 const RETRY_MS = 500
 const CHECKPOINT_MS = 10_000
 
-export type AuditPublisher = ReturnType<typeof createAuditPublisher>
-
 /**
  * Copies the log into the stream for SIEMs: sequence = index + 1. Where the stream is, is asked of the
  * stream itself; so a lost answer, a second publisher, a restart and a wiped stream are all the same.
