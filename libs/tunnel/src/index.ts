@@ -1,4 +1,3 @@
-export { parseAddress } from './address.ts'
 export { type ParkAgentOptions, type ParkedAgent, parkAgent } from './agent-end.ts'
 export { type ClientHello, createClientHelloReader } from './client-hello.ts'
 export { type ControlConnection, createControlConnection } from './control-connection.ts'

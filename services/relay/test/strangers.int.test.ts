@@ -131,6 +131,7 @@ describe('only parts of Postern get a control connection', () => {
     await until(stranger.isClosed)
     expect(stranger.messages).toEqual([])
     expect(await refusals('handshake')).toBe(1)
+    await until(async () => (await counted(relay.metrics, /relay_strangers/)) === 0)
     expect(await counted(relay.metrics, /relay_parked_agents/)).toBe(0)
   })
 
@@ -282,6 +283,14 @@ describe('first bytes', () => {
     },
   )
 
+  test('a handshake that is begun and left is cut, and counts as a stranger until then', async () => {
+    const socket = dialRaw(relay.address)
+    socket.write(await clientHelloFor(relayServerName(TRUST_DOMAIN)))
+    await until(async () => (await counted(relay.metrics, /relay_strangers/)) === 1)
+    await closedSoon(socket)
+    await until(async () => (await counted(relay.metrics, /relay_strangers/)) === 0)
+  })
+
   test('connections that say nothing are bounded, and make room again', async () => {
     await relay.close()
     await begin({ strangersMax: 5, firstBytesMs: 500 })
@@ -400,21 +409,22 @@ describe('services behind the relay', () => {
     await closedSoon(socket)
     expect(await refusals('upstream')).toBe(1)
   })
-
-  async function clientHelloFor(servername: string): Promise<Buffer> {
-    const server = createServer()
-    const address = await listening(server)
-    const accepted = once(server, 'connection')
-    const client = connectTls({
-      host: '127.0.0.1',
-      port: Number(address.split(':')[1]),
-      servername,
-    })
-    client.on('error', () => {})
-    const [socket] = await accepted
-    const [bytes] = await once(socket, 'data')
-    client.destroy()
-    server.close()
-    return bytes
-  }
 })
+
+/** What a TLS client sends first. */
+async function clientHelloFor(servername: string): Promise<Buffer> {
+  const server = createServer()
+  const address = await listening(server)
+  const accepted = once(server, 'connection')
+  const client = connectTls({
+    host: '127.0.0.1',
+    port: Number(address.split(':')[1]),
+    servername,
+  })
+  client.on('error', () => {})
+  const [socket] = await accepted
+  const [bytes] = await once(socket, 'data')
+  client.destroy()
+  server.close()
+  return bytes
+}
