@@ -1,16 +1,18 @@
 import type { EncodedEvent } from '@postern/eventing'
 
-type Decoder<Event> = { readonly decode: (encoded: EncodedEvent) => Event | undefined }
-
 /**
- * Refuses what it does not know instead of leaving it out: an event of a newer version may take a right
- * away. The reader then stands still, its lease ends and nothing is allowed. So readers are upgraded
- * before the services that write.
+ * A codec that refuses what it does not know instead of leaving it out: an event of a newer version may
+ * take a right away. The reader then stands still, its lease ends and nothing is allowed. So readers are
+ * upgraded before the services that write.
  */
-export function knownEventsOnly<Event>({ decode }: Decoder<Event>) {
+export function knownEventsOnly<Given, Event>(codec: {
+  readonly encode: (event: Given) => EncodedEvent
+  readonly decode: (encoded: EncodedEvent) => Event | undefined
+}) {
   return {
+    encode: (event: Given) => codec.encode(event),
     decode(encoded: EncodedEvent): Event {
-      const event = decode(encoded)
+      const event = codec.decode(encoded)
       if (event !== undefined) return event
       throw new Error(
         `the log holds ${encoded.type}, which this version does not know: upgrade this part first`,
