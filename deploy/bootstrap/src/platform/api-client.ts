@@ -20,6 +20,7 @@ export type ApiClient = {
   /** For what is not JSON: a kubeconfig. @throws ApiError */
   text(path: string): Promise<string>
   withToken(token: string): ApiClient
+  readonly token: string | undefined
 }
 
 const CALL_MS_MAX = 30_000
@@ -63,6 +64,7 @@ export function createApiClient(options: {
       )
     },
     text: (path) => send('GET', path, undefined),
+    token,
     withToken: (other) => createApiClient({ url, caFile, token: other }),
   }
 }
@@ -71,7 +73,8 @@ function toError(status: number, text: string): ApiError {
   try {
     const { reason, detail, details } = parseObject(text)
     const more = details === undefined ? '' : ` ${JSON.stringify(details)}`
-    return new ApiError(status, String(reason ?? ''), `${String(detail ?? text)}${more}`)
+    const told = typeof detail === 'string' ? detail : text
+    return new ApiError(status, typeof reason === 'string' ? reason : '', told + more)
   } catch {
     return new ApiError(status, '', text.slice(0, 500))
   }

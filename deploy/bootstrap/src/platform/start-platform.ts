@@ -115,7 +115,11 @@ export async function startPlatform(options: {
     }
     // Everybody else asks identity who somebody is.
     await startOne('identity')
-    await Promise.all(SERVICES.filter((name) => name !== 'identity').map(startOne))
+    // All of them, also when one fails: none may be left behind.
+    const others = SERVICES.filter((name) => name !== 'identity').map(startOne)
+    for (const outcome of await Promise.allSettled(others)) {
+      if (outcome.status === 'rejected') throw outcome.reason
+    }
     await step('ready', () => untilReady(running))
     return {
       dir,
@@ -132,7 +136,7 @@ export async function startPlatform(options: {
       environmentOf,
       postgres,
       nats,
-      stop: closing.close,
+      stop: async () => await closing.close(),
     }
   }
 }
