@@ -1,1 +1,1 @@
-export {}
+export { agentService } from './definition.ts'

@@ -1,0 +1,58 @@
+import { processEnvironment, secret } from '@postern/config'
+import { parseHostPort } from '@postern/lifecycle'
+import { certificatesFromPem } from '@postern/pki'
+import { z } from 'zod'
+
+const SERVICE_ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount'
+const RELAYS_MAX = 32
+
+const hostPort = () =>
+  z.string().refine(isHostPort, 'must be "host:port", for example 10.96.0.1:443')
+
+/** Beside the settings of every service. */
+export const agentSettings = z.object({
+  cluster: z.string().min(1).max(63).describe('name of the cluster, for the log'),
+  relays: z
+    .string()
+    .transform((text) => text.split(',').map((address) => address.trim()))
+    .pipe(z.array(hostPort()).min(1).max(RELAYS_MAX))
+    .describe('host:port of the relays, with commas between'),
+  roots: z
+    .string()
+    .refine(isPem, 'must be PEM certificates')
+    .describe('roots of the installation, PEM; the agent trusts nothing else'),
+  joinToken: secret().optional().describe('works once; not needed once the agent has joined'),
+  serviceAccountDir: z
+    .string()
+    .min(1)
+    .default(SERVICE_ACCOUNT_DIR)
+    .describe('where Kubernetes mounts the service account; may be relative'),
+  kubernetes: hostPort()
+    .default(inCluster)
+    .describe('kube-apiserver; as Kubernetes says in every pod'),
+  version: z.string().min(1).max(100).default('dev').describe('what the agent says it is'),
+})
+
+export type AgentConfig = z.output<typeof agentSettings>
+
+function inCluster(): string {
+  const { KUBERNETES_SERVICE_HOST: host = '', KUBERNETES_SERVICE_PORT: port = '' } =
+    processEnvironment()
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+function isHostPort(text: string): boolean {
+  try {
+    return parseHostPort(text).host !== ''
+  } catch {
+    return false
+  }
+}
+
+function isPem(text: string): boolean {
+  try {
+    return certificatesFromPem(text).length > 0
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,50 @@
+import { Rejection } from '@postern/errors'
+import {
+  canonicalTarget,
+  findForbiddenHeader,
+  framingFor,
+  HeadError,
+  type HeaderLines,
+  type OutgoingRequest,
+  type RequestHead,
+} from '@postern/kube-http'
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+/**
+ * What goes to kube-apiserver: the gateway's head with the account's credential. The gateway has
+ * checked all of it; a gateway that has not is refused, not trusted.
+ *
+ * @throws HeadError naming what is wrong with the head
+ */
+export function toClusterRequest(
+  head: RequestHead,
+  ours: { readonly host: string; readonly token: string; readonly traceparent: string },
+): OutgoingRequest {
+  const { method, target, upgrade, auditId } = head
+  if (!METHODS.has(method)) throw new HeadError('the method is not allowed')
+  if (!isCanonical(target)) throw new HeadError('the target is not canonical')
+  const forbidden = findForbiddenHeader(head.headers)
+  if (forbidden !== undefined) throw new HeadError(`the header ${forbidden} is not allowed`)
+  const headers: HeaderLines = [
+    ['Host', ours.host],
+    ['Authorization', `Bearer ${ours.token}`],
+    ['Audit-ID', auditId],
+    ['Traceparent', ours.traceparent],
+    ...head.headers,
+  ]
+  const framing =
+    upgrade === undefined
+      ? framingFor(method, head.headers)
+      : ({ kind: 'upgrade', protocol: upgrade } as const)
+  return { method, target, headers, framing }
+}
+
+function isCanonical(target: string): boolean {
+  try {
+    return canonicalTarget(target, { proxyTail: true }).target === target
+  } catch (error) {
+    if (error instanceof Rejection) return false
+    throw error
+  }
+}

@@ -1,0 +1,62 @@
+import { type RenewingTlsIdentity, staticTlsIdentity } from '@postern/pki'
+import type { Log } from '@postern/telemetry'
+import { createControlPlane } from '../adapters/control-plane.ts'
+import { createIdentitySecret } from '../adapters/identity-secret.ts'
+import { openKubernetes } from '../adapters/open-kubernetes.ts'
+import { createTunnelBrokerClient, join } from '../adapters/tunnel-broker-client.ts'
+import type { AgentConfig } from '../config.ts'
+import { enrol } from './enrol.ts'
+import { renewIdentity } from './renew-identity.ts'
+
+/**
+ * The agent's certificate, renewed for as long as it runs. When it expires in spite of that the
+ * process ends with the error, and starts again with whatever join token there is then.
+ */
+export async function openAgentIdentity(needs: {
+  readonly config: AgentConfig
+  readonly trustDomain: string
+  readonly log: Log
+  readonly now: () => Date
+}): Promise<RenewingTlsIdentity> {
+  const { config, trustDomain, log, now } = needs
+  const { roots } = config
+  const closing = new AbortController()
+  const { signal } = closing
+  const kubernetes = await openKubernetes(config)
+  const secret = createIdentitySecret({
+    kube: kubernetes.client,
+    namespace: kubernetes.namespace,
+    log,
+  })
+  const enrolled = await enrol({
+    secret,
+    join,
+    relays: config.relays,
+    trustDomain,
+    roots,
+    joinToken: config.joinToken?.reveal(),
+    now,
+    log,
+    signal,
+  })
+  const identity = staticTlsIdentity(enrolled.material)
+  const relays = [...new Set([...enrolled.relays, ...config.relays])]
+  const controlPlane = createControlPlane({
+    relays: () => relays,
+    identity,
+    trustDomain,
+    isFatal: () => false,
+    log,
+  })
+  const tunnelBroker = createTunnelBrokerClient(controlPlane)
+  const renew = (csr: Buffer) => tunnelBroker.renew(csr)
+  void renewIdentity({ identity, secret, renew, roots, now, log, signal })
+  return {
+    ...identity,
+    close() {
+      closing.abort()
+      controlPlane.close()
+      kubernetes.close()
+    },
+  }
+}
