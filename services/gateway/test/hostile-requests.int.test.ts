@@ -1,7 +1,7 @@
 import { type ClientHttp2Session, connect, constants } from 'node:http2'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type Gateway, startGateway, TOKEN } from './gateway-harness.ts'
+import { type Gateway, startGateway, TOKEN } from './testing/gateway-harness.ts'
 
 let gateway: Gateway
 let h2: ClientHttp2Session
@@ -101,7 +101,7 @@ test.each([
   { id: 'upgrade without header', bytes: ok(PODS, 'Connection: Upgrade\r\n') },
   {
     id: 'UP-09 upgrade with a body',
-    bytes: ok(PODS, 'Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n') + 'abc',
+    bytes: `${ok(PODS, 'Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n')}abc`,
   },
   { id: 'CONNECT', bytes: 'CONNECT demo.localhost:443 HTTP/1.1\r\nHost: demo.localhost\r\n\r\n' },
   { id: 'method override', bytes: ok(PODS).replace('GET', 'TRACE') },
@@ -197,16 +197,21 @@ test('HH-01, HH-02, HH-03, HH-05: no forged identity in any form arrives, over h
     how: fc.constantFrom('h1', 'h2', 'websocket', 'SPDY/3.1'),
   })
   let refused = 0
-  const connections: Promise<void>[] = []
   await fc.assert(
     fc.asyncProperty(forged, async ({ name, value, named, before, authorized, how }) => {
-      if (how === 'h2') {
-        const { status } = await overH2({
+      const answer = how === 'h2' ? await forgedOverH2() : await forgedOverH1()
+      expect([400, 401, 403, 'reset']).toContain(answer.status)
+      expect(answer.text.includes(name.toLowerCase())).toBe(answer.status === 403)
+      refused += 1
+
+      async function forgedOverH2() {
+        const { status, text } = await overH2({
           [name.toLowerCase()]: value,
           ...(authorized ? {} : { authorization: '' }),
         })
-        expect([400, 401, 403, 'reset']).toContain(status)
-      } else {
+        return { status, text }
+      }
+      async function forgedOverH1() {
         const line = `${name}: ${value}\r\n`
         const upgrade = how === 'h1' ? '' : `Upgrade: ${how}\r\n`
         const tokens = [how === 'h1' ? 'close' : 'Upgrade', ...(named ? [name] : [])]
@@ -214,16 +219,13 @@ test('HH-01, HH-02, HH-03, HH-05: no forged identity in any form arrives, over h
         const rest = `Host: demo.localhost\r\nConnection: ${tokens.join(', ')}\r\n${upgrade}${auth}`
         const method = how === 'SPDY/3.1' ? 'POST' : 'GET'
         const target = how === 'h1' ? PODS : `${PODS}/p/exec?command=sh`
-        const bytes = `${method} ${target} HTTP/1.1\r\n${before ? line + rest : rest + line}\r\n`
-        const { text } = await gateway.raw(bytes)
-        expect([401, 403]).toContain(statusOf(text))
-        if (authorized) expect(text).toContain(name)
+        const lines = before ? line + rest : rest + line
+        const { text } = await gateway.raw(`${method} ${target} HTTP/1.1\r\n${lines}\r\n`)
+        return { status: statusOf(text), text: text.toLowerCase() }
       }
-      refused += 1
     }),
     { seed, numRuns: runs, verbose: false },
   )
-  await Promise.all(connections)
   expect(refused).toBe(runs)
   expect(gateway.agent.heads).toEqual([])
 }, 120_000)
@@ -276,13 +278,13 @@ async function overH2(
     let status: number | 'reset' = 'reset'
     let text = ''
     stream.on('response', (response) => {
-      status = response[constants.HTTP2_HEADER_STATUS] ?? 'reset'
+      status = Number(response[constants.HTTP2_HEADER_STATUS])
     })
     stream.on('data', (chunk: Buffer) => {
       text += chunk.toString()
     })
     stream.on('error', () => {})
     stream.on('close', () => resolve({ status, text }))
-    stream.end(body)
+    if (!stream.writableEnded) stream.end(body)
   })
 }

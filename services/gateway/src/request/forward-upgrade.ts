@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import {
   agentErrorOf,
@@ -94,8 +95,9 @@ export function forwardUpgrade(order: {
     const client = request.switchProtocols(switchingHeaders(wanted, head))
     order.onStarted(101)
     client.pipe(cluster)
-    const sent = flow(cluster, through, client)
-    const end = await sent
+    // As kube-apiserver does: when the client is done so is the cluster, after its last bytes.
+    client.once('end', () => destroyIn(CLOSING_MS, cluster))
+    const end = await flow(cluster, through, client)
     if (end === 'complete' || end === 'cut') await closed(client)
     else client.destroy()
     const commandStatus = session.status?.()
@@ -177,17 +179,14 @@ function withLength(head: Uint8Array): Buffer {
   return framed
 }
 
-/** The last bytes are out; a client that does not close its end is not waited for long. */
-function closed(client: Duplex): Promise<void> {
-  return new Promise((resolve) => {
-    if (client.destroyed) {
-      resolve()
-      return
-    }
-    const timer = setTimeout(() => client.destroy(), CLOSING_MS)
-    client.once('close', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
+/** Resolves when it is closed; whoever does not close his end is not waited for long. */
+async function closed(client: Duplex): Promise<void> {
+  if (client.destroyed) return
+  destroyIn(CLOSING_MS, client)
+  await once(client, 'close')
+}
+
+function destroyIn(ms: number, stream: Duplex): void {
+  const timer = setTimeout(() => stream.destroy(), ms)
+  stream.once('close', () => clearTimeout(timer))
 }

@@ -25,17 +25,17 @@ import { createMuxSession, type MuxSession, type MuxStream, toDuplex } from '@po
 import { createTestAuthority } from '@postern/pki/testing'
 import { createLog, createMetrics } from '@postern/telemetry'
 import { NoAgentError } from '@postern/tunnel'
-import { createRecorder } from '../src/audit/recorder.ts'
-import { openSpool, type Spool } from '../src/audit/spool.ts'
-import { createNodeFront } from '../src/front/node-front.ts'
-import { createRequestLimiter, type RequestLimits } from '../src/limits/request-limits.ts'
-import { createTokenBucket } from '../src/limits/token-bucket.ts'
-import { createRequestHandler } from '../src/request/handle-request.ts'
-import { readExactly } from '../src/request/read-exactly.ts'
-import { createSessionActivity } from '../src/session/session-activity.ts'
-import { gatewaySignals } from '../src/signals.ts'
-import { createLiveRequests } from '../src/streams/live-requests.ts'
-import { reviewRight } from '../src/streams/review-right.ts'
+import { createRecorder } from '../../src/audit/recorder.ts'
+import { openSpool, type Spool } from '../../src/audit/spool.ts'
+import { createNodeFront } from '../../src/front/node-front.ts'
+import { createRequestLimiter, type RequestLimits } from '../../src/limits/request-limits.ts'
+import { createTokenBucket } from '../../src/limits/token-bucket.ts'
+import { createRequestHandler } from '../../src/request/handle-request.ts'
+import { readExactly } from '../../src/request/read-exactly.ts'
+import { createSessionActivity } from '../../src/session/session-activity.ts'
+import { gatewaySignals } from '../../src/signals.ts'
+import { createLiveRequests } from '../../src/streams/live-requests.ts'
+import { reviewRight } from '../../src/streams/review-right.ts'
 
 export const TOKEN = `ptk_${'a'.repeat(43)}`
 export const OTHER_TOKEN = `ptk_${'b'.repeat(43)}`
@@ -162,6 +162,15 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
     ca: material.ca,
     /** Everything that was recorded since the last call, parsed. */
     records: () => readRecords(spool),
+    /** The next record of an outcome; those before it are passed over. */
+    async outcome(): Promise<AuditEvent> {
+      for (let tries = 0; tries < 1_000; tries += 1) {
+        const found = (await readRecords(spool)).find(({ stage }) => stage === 'ResponseComplete')
+        if (found !== undefined) return found
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      throw new Error('no outcome was recorded in time')
+    },
     /** Sends raw bytes over TLS and answers all that comes back until the server closes or is silent. */
     raw: (bytes: string | Buffer, patience?: RawPatience) => rawExchange(port, bytes, patience),
     connect: (alpn?: string[]) => tlsTo(port, alpn),
@@ -373,7 +382,8 @@ async function readRecords(spool: Spool) {
   // What was noted just now is on its way to the disk.
   await spool.append(Buffer.from('{"kind":"Marker"}'))
   for (;;) {
-    const run = await spool.read({ records: 256, bytes: 1024 * 1024 }, AbortSignal.timeout(5_000))
+    // One by one: nothing behind the marker is taken.
+    const run = await spool.read({ records: 1, bytes: 1024 * 1024 }, AbortSignal.timeout(5_000))
     for (const { bytes } of run) records.push(JSON.parse(bytes.toString()) as AuditEvent)
     if (records.at(-1)?.kind === 'Marker') return records.filter(({ kind }) => kind === 'Event')
   }
