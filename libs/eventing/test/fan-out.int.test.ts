@@ -1,0 +1,322 @@
+import { type Bus, type BusMessage, connectBus } from '@postern/bus'
+import {
+  createLeaseClock,
+  type EventLog,
+  followLog,
+  holdLease,
+  type Recorded,
+} from '@postern/eventing'
+import { createDatabase, createKillableNats, type KillableNats } from '@postern/fixtures'
+import { createSilentLog } from '@postern/telemetry/testing'
+import { sql } from 'kysely'
+import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest'
+import { clientOf } from './in-process-client.ts'
+import {
+  actor,
+  codec,
+  group,
+  type LedgerDatabase,
+  type LedgerEvent,
+  noBus,
+  openLedger,
+} from './ledger.ts'
+import { expectWhole, headOf } from './whole-log.ts'
+
+type Ledger = EventLog<LedgerDatabase, LedgerEvent>
+
+const log = createSilentLog()
+const closing: (() => Promise<void> | void)[] = []
+let nats: KillableNats
+let url: string
+let bus: Bus
+let owner: Ledger
+
+const until = async (condition: () => boolean | Promise<boolean>, timeout = 15_000) =>
+  await vi.waitFor(async () => expect(await condition()).toBe(true), { timeout, interval: 10 })
+
+beforeEach(async () => {
+  nats = await createKillableNats()
+  await nats.start()
+  closing.push(async () => await nats.stop())
+  url = await createDatabase(inject('postgresUrl'))
+  bus = connect()
+  await until(() => bus.connected)
+  owner = await open()
+})
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+function connect(): Bus {
+  const connected = connectBus({ url: nats.url, name: 'test', log })
+  closing.push(async () => await connected.close())
+  return connected
+}
+
+async function open(on: Bus = bus): Promise<Ledger> {
+  const ledger = await openLedger(url, { bus: on })
+  let stopped = false
+  closing.push(async () => (stopped ? undefined : await ledger.stop()))
+  const stop = ledger.stop.bind(ledger)
+  return {
+    ...ledger,
+    async stop() {
+      stopped = true
+      await stop()
+    },
+  }
+}
+
+let groups = 0
+async function append(count: number, at = owner): Promise<bigint> {
+  let last = 0n
+  for (let index = 0; index < count; index += 1) {
+    groups += 1
+    const groupId = `g${groups}`
+    const command = { type: 'Create' as const, groupId, name: groupId }
+    const stream = `group-${groupId}`
+    last = (await at.store.execute({ stream, decider: group, command, actor })).pos
+  }
+  return last
+}
+
+function follow(client = clientOf(owner), on: Bus = bus) {
+  const events: Recorded<LedgerEvent>[] = []
+  const resets: string[] = []
+  const follower = followLog<LedgerEvent>({
+    service: 'ledger',
+    client,
+    bus: on,
+    codec,
+    log,
+    onEvents: (batch) => void events.push(...batch),
+    onReset: (epoch) => {
+      resets.push(epoch)
+      events.length = 0
+    },
+  })
+  closing.push(() => follower.stop())
+  return { follower, events, resets }
+}
+
+async function streamed(count: number): Promise<BusMessage[]> {
+  const messages: BusMessage[] = []
+  const end = bus.stream('EVT_LEDGER').follow(0n, (message) => messages.push(message))
+  await until(() => messages.length >= count)
+  end()
+  return messages
+}
+
+const lastSeq = async () =>
+  await bus
+    .stream('EVT_LEDGER')
+    .lastSeq()
+    .catch(() => -1n)
+
+test('the stream is the log in the same order with the same numbers, though two publish', async () => {
+  const second = await open()
+  await owner.start()
+  await second.start()
+  await append(30)
+  await append(30, second)
+  const messages = await streamed(60)
+  expect(messages.map(({ seq }) => seq)).toEqual(messages.map((_, index) => BigInt(index + 1)))
+  expect(messages[0]).toMatchObject({
+    subject: expect.stringMatching(/^postern\.evt\.ledger\.group\.GroupCreated\.g\d+$/),
+    headers: { pos: '1', ver: '1', actor: actor.by, 'ce-type': expect.stringContaining('Group') },
+  })
+  await until(async () => (await lastSeq()) === 60n)
+})
+
+test('a standby publishes when the process that did is gone', async () => {
+  const second = await open()
+  await owner.start()
+  await append(3)
+  await until(async () => (await lastSeq()) === 3n)
+  await second.start()
+  await owner.stop()
+  await append(3, second)
+  await until(async () => (await lastSeq()) === 6n)
+})
+
+test('a wiped stream is filled again, with what was appended while it was away', async () => {
+  await owner.start()
+  await append(5)
+  await until(async () => (await lastSeq()) === 5n)
+  await nats.wipe()
+  await append(2)
+  await nats.start()
+  await until(async () => (await lastSeq()) === 7n)
+  const messages = await streamed(7)
+  expect(messages.map(({ headers }) => headers['pos'])).toEqual(['1', '2', '3', '4', '5', '6', '7'])
+})
+
+test('a log that was restored to an earlier moment gets a new epoch, and its readers read it anew', async () => {
+  await owner.start()
+  await append(6)
+  await until(async () => (await lastSeq()) === 6n)
+  const { follower, events, resets } = follow()
+  await follower.caughtUp
+  const before = follower.position()
+  await owner.db.connection().execute(async (db) => {
+    await sql`alter table event disable trigger event_is_append_only`.execute(db)
+    await sql`delete from event where pos > 4`.execute(db)
+    await sql`delete from groups where pos > 4`.execute(db)
+    await sql`alter table event enable always trigger event_is_append_only`.execute(db)
+    await sql`update head set pos = 4`.execute(db)
+    await sql`update checkpoint set pos = 4`.execute(db)
+  })
+  await until(() => follower.position().epoch !== before.epoch)
+  await append(1)
+  await until(() => follower.position().pos === 5n)
+  expect(resets.length).toBeGreaterThan(1)
+  expect(events.map(({ pos }) => pos)).toEqual([1n, 2n, 3n, 4n, 5n])
+  await until(async () => (await lastSeq()) === 5n)
+  await expectWhole(owner)
+})
+
+test('a reader needs no bus: it pulls page after page, then within a second of silence', async () => {
+  await append(3)
+  const { follower, events } = follow(clientOf(owner), noStreamBus())
+  await follower.caughtUp
+  expect(follower.position().pos).toBe(3n)
+  await append(2)
+  await until(() => events.length === 5, 3000)
+  expect(events.map(({ pos }) => pos)).toEqual([1n, 2n, 3n, 4n, 5n])
+})
+
+test('a commit reaches a reader long before the silence that makes it ask', async () => {
+  await owner.start()
+  const { follower, events } = follow()
+  await follower.caughtUp
+  await append(1)
+  await until(() => events.length === 1)
+  const delays: number[] = []
+  for (let round = 0; round < 10; round += 1) {
+    const pos = await append(1)
+    const committedAt = performance.now()
+    await until(() => follower.position().pos === pos)
+    delays.push(performance.now() - committedAt)
+  }
+  expect(delays.sort((a, b) => a - b)[5]).toBeLessThan(500)
+})
+
+test('a reader that cannot fold an event begins anew and holds no lease meanwhile', async () => {
+  await append(3)
+  let fails = true
+  let applied = 0
+  const follower = followLog<LedgerEvent>({
+    service: 'ledger',
+    client: clientOf(owner),
+    bus,
+    codec,
+    log,
+    onEvents: (batch) => {
+      applied += batch.length
+      if (fails) throw new Error('a fault of the reader')
+    },
+    onReset: () => {
+      applied = 0
+    },
+  })
+  closing.push(() => follower.stop())
+  await until(() => applied === 3)
+  expect(follower.position().epoch).toBe('')
+  fails = false
+  await follower.caughtUp
+  expect(applied).toBe(3)
+  expect(follower.position().pos).toBe(3n)
+})
+
+test('a lease holds by either path, ends when both are gone, and comes back', async () => {
+  await owner.start()
+  await append(2)
+  const client = clientOf(owner)
+  const { follower } = follow(client)
+  const changes: string[] = []
+  const lease = holdLease({
+    service: 'ledger',
+    client,
+    bus,
+    follower,
+    log,
+    now: createLeaseClock(),
+  })
+  closing.push(() => lease.stop())
+  lease.onLost(() => changes.push('lost'))
+  lease.onRegained(() => changes.push('regained'))
+  await until(() => lease.valid())
+
+  client.cut = true
+  await expectValidFor(lease, 3000)
+  client.cut = false
+  await nats.kill()
+  await expectValidFor(lease, 3000)
+  client.cut = true
+  const cutAt = performance.now()
+  await until(() => !lease.valid(), 4000)
+  expect(performance.now() - cutAt).toBeLessThan(2600)
+  await until(() => changes.at(-1) === 'lost', 500)
+  client.cut = false
+  await until(() => lease.valid())
+  expect(changes).toEqual(['regained', 'lost', 'regained'])
+}, 30_000)
+
+test('without the database there is no lease, though the owner still answers', async () => {
+  await append(1)
+  const broken = await open()
+  await broken.start()
+  const client = clientOf(broken)
+  const { follower } = follow(client)
+  const lease = holdLease({
+    service: 'ledger',
+    client,
+    bus,
+    follower,
+    log,
+    now: createLeaseClock(),
+  })
+  closing.push(() => lease.stop())
+  await until(() => lease.valid())
+  await broken.db.destroy()
+  await until(() => !lease.valid(), 4000)
+})
+
+test('a reader that may not pull gets no lease on a log that moved on', async () => {
+  await owner.start()
+  await append(1)
+  const pulling = clientOf(owner)
+  const { follower } = follow(pulling, noStreamBus())
+  await follower.caughtUp
+  const lease = holdLease({
+    service: 'ledger',
+    client: clientOf(owner),
+    bus,
+    follower,
+    log,
+    now: createLeaseClock(),
+  })
+  closing.push(() => lease.stop())
+  await until(() => lease.valid())
+  pulling.cut = true
+  await append(1)
+  await until(() => !lease.valid(), 4000)
+  pulling.cut = false
+  await until(() => lease.valid())
+  expect(follower.position().pos).toBe(await headOf(owner))
+})
+
+async function expectValidFor(lease: { valid(): boolean }, ms: number): Promise<void> {
+  let lost = 0
+  const end = performance.now() + ms
+  await until(() => {
+    if (!lease.valid()) lost += 1
+    return performance.now() > end
+  }, ms + 1000)
+  expect(lost).toBe(0)
+}
+
+/** A bus that carries nothing, for readers that have only the owner. */
+function noStreamBus(): Bus {
+  return { ...noBus, stream: () => ({ ...bus.stream('NOTHING'), follow: () => () => undefined }) }
+}
