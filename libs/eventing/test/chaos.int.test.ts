@@ -43,7 +43,7 @@ function createVictim(role: string, databaseUrl: string, natsUrl: string) {
     }
   }
   const kill = async () => {
-    if (child === undefined || child.exitCode !== null) return
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
     const gone = once(child, 'exit')
     child.kill('SIGKILL')
     await gone
