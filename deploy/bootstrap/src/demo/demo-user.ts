@@ -9,9 +9,23 @@ async function unlessThere(work: Promise<unknown>): Promise<void> {
   }
 }
 
+/** Within what the install level "edit" brings into a cluster. */
 const DEVELOPER_RULES = [
-  { verbs: ['*'], apiGroups: ['', 'apps', 'batch'], resources: ['*'] },
-  { verbs: ['get', 'list', 'watch'], apiGroups: ['*'], resources: ['*'] },
+  { verbs: ['*'], apiGroups: [''], resources: ['pods', 'configmaps', 'services'] },
+  { verbs: ['get'], apiGroups: [''], resources: ['pods/log'] },
+  {
+    verbs: ['get', 'create'],
+    apiGroups: [''],
+    resources: ['pods/exec', 'pods/attach', 'pods/portforward'],
+  },
+  {
+    verbs: ['*'],
+    apiGroups: ['apps'],
+    resources: ['deployments', 'replicasets', 'statefulsets', 'daemonsets'],
+  },
+  { verbs: ['get', 'update', 'patch'], apiGroups: ['apps'], resources: ['deployments/scale'] },
+  { verbs: ['*'], apiGroups: ['batch'], resources: ['jobs', 'cronjobs'] },
+  { verbs: ['get', 'list', 'watch'], apiGroups: [''], resources: ['events', 'namespaces'] },
 ]
 
 /** A user, a group, a role and a grant to try things with. */

@@ -10,11 +10,26 @@ name: developer
 description: workloads, logs and exec
 rules:
   - verbs: ['*']
-    apiGroups: ['', apps, batch]
-    resources: ['*']
+    apiGroups: ['']
+    resources: [pods, configmaps, services]
+  - verbs: [get]
+    apiGroups: ['']
+    resources: [pods/log]
+  - verbs: [get, create]
+    apiGroups: ['']
+    resources: [pods/exec, pods/attach, pods/portforward]
+  - verbs: ['*']
+    apiGroups: [apps]
+    resources: [deployments, replicasets, statefulsets, daemonsets]
+  - verbs: [get, update, patch]
+    apiGroups: [apps]
+    resources: [deployments/scale]
+  - verbs: ['*']
+    apiGroups: [batch]
+    resources: [jobs, cronjobs]
   - verbs: [get, list, watch]
-    apiGroups: ['*']
-    resources: ['*']
+    apiGroups: ['']
+    resources: [events, namespaces, serviceaccounts]
 ---
 kind: Role
 name: reader

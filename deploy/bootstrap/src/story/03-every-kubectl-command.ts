@@ -164,7 +164,7 @@ async function pods(world: World, same: Same): Promise<void> {
       },
     })
   const all = [
-    pod('talk', ['sh', '-c', 'echo one; echo two >&2; echo three; sleep infinity']),
+    pod('talk', ['sh', '-c', 'echo one; echo two; echo three; sleep infinity']),
     pod('echo', ['sh', '-c', 'while read line; do echo "heard $line"; done'], true),
     pod('web', [environment.node, '-e', WEB]),
   ].join('\n---\n')

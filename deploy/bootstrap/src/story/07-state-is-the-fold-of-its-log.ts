@@ -62,7 +62,7 @@ async function flipOneByte(world: World): Promise<void> {
     await client.query('begin')
     await client.query("set local session_replication_role = 'replica'")
     const flipped = await client.query(
-      'update audit.entry set leaf = set_byte(leaf, 20, get_byte(leaf, 20) # 1) where idx = 3',
+      'update audit.entry set body = set_byte(body, 20, get_byte(body, 20) # 1) where idx = 3',
     )
     expectEqual(flipped.rowCount, 1, 'the entries touched')
     await client.query('commit')
