@@ -31,7 +31,8 @@ export function routeCluster(
 }
 
 function clusterOfHost(host: string, domain: string): string | undefined {
-  if (!HOST.test(host)) return undefined
+  // The domain itself names no cluster, also where it ends in .localhost.
+  if (!HOST.test(host) || host === domain) return undefined
   for (const suffix of [`.${domain}`, '.localhost']) {
     if (!host.endsWith(suffix)) continue
     const label = host.slice(0, -suffix.length)

@@ -1,0 +1,108 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { type AuditSubject, auditRecord, redactTarget } from './record.ts'
+import { RECORD_BYTES_MAX } from './spool-frame.ts'
+
+const at = new Date('2026-05-01T12:00:00.123Z')
+const subject: AuditSubject = {
+  auditId: 'a1',
+  receivedAt: at,
+  target: '/api/v1/namespaces/team/pods/web/exec?command=sh&token=hunter2',
+  verb: 'get',
+  user: { name: 'alice', id: 'u1', groups: ['developers'] },
+  remoteAddress: '10.0.0.1',
+  userAgent: 'kubectl/v1.35.2',
+  objectRef: {
+    resource: 'pods',
+    subresource: 'exec',
+    namespace: 'team',
+    name: 'web',
+    apiGroup: '',
+    apiVersion: 'v1',
+  },
+  annotations: { cluster: 'demo', decision: 'allow', session: undefined, grant: '' },
+}
+
+test('AU-01: a record is an audit.k8s.io/v1 Event', () => {
+  const response = { code: 101 }
+  const record: unknown = JSON.parse(
+    auditRecord(subject, { stage: 'ResponseStarted', at, response }).toString(),
+  )
+  expect(record).toEqual({
+    kind: 'Event',
+    apiVersion: 'audit.k8s.io/v1',
+    level: 'Metadata',
+    auditID: 'a1',
+    stage: 'ResponseStarted',
+    requestURI: '/api/v1/namespaces/team/pods/web/exec?command=sh&token=REDACTED',
+    verb: 'get',
+    user: { username: 'alice', uid: 'u1', groups: ['developers'] },
+    sourceIPs: ['10.0.0.1'],
+    userAgent: 'kubectl/v1.35.2',
+    objectRef: {
+      resource: 'pods',
+      namespace: 'team',
+      name: 'web',
+      apiVersion: 'v1',
+      subresource: 'exec',
+    },
+    responseStatus: { metadata: {}, code: 101 },
+    requestReceivedTimestamp: '2026-05-01T12:00:00.123000Z',
+    stageTimestamp: '2026-05-01T12:00:00.123000Z',
+    annotations: { 'postern.dev/cluster': 'demo', 'postern.dev/decision': 'allow' },
+  })
+})
+
+test('AU-06: whatever is put in, a record fits the log and is valid JSON', () => {
+  const long = fc.string({ unit: 'binary', maxLength: 4_000 }).map((text) => text.repeat(40))
+  fc.assert(
+    fc.property(
+      long,
+      long,
+      long,
+      fc.array(long, { maxLength: 3 }),
+      (target, name, agent, groups) => {
+        const record = auditRecord(
+          {
+            ...subject,
+            target,
+            userAgent: agent,
+            user: { name, id: 'u', groups },
+            annotations: { reason: name, 'kubectl-command': agent },
+            objectRef: {
+              resource: name,
+              subresource: name,
+              namespace: name,
+              name,
+              apiGroup: name,
+              apiVersion: name,
+            },
+          },
+          { stage: 'ResponseComplete', at, response: { code: 403, message: name } },
+        )
+        expect(record.length).toBeLessThanOrEqual(RECORD_BYTES_MAX)
+        expect(JSON.parse(record.toString())).toMatchObject({ kind: 'Event' })
+      },
+    ),
+    { seed: Date.now() & 0x7fffffff, numRuns: 60 },
+  )
+})
+
+test('a record that had to be cut says so', () => {
+  const record = auditRecord(
+    { ...subject, target: `/${'x'.repeat(200_000)}` },
+    { stage: 'RequestReceived', at },
+  )
+  expect(JSON.parse(record.toString()).annotations['audit.k8s.io/truncated']).toBe('true')
+})
+
+test.each([
+  { target: '/x?token=abc', shown: '/x?token=REDACTED' },
+  { target: '/x?access_token=abc&limit=1', shown: '/x?access_token=REDACTED&limit=1' },
+  { target: '/x?a=1&Password=abc', shown: '/x?a=1&Password=REDACTED' },
+  { target: '/x?%74oken=abc', shown: '/x?%74oken=REDACTED' },
+  { target: '/x?%74oken%zz=abc', shown: '/x?%74oken%zz=REDACTED' },
+  { target: '/x?continue=abc&command=token', shown: '/x?continue=abc&command=token' },
+])('the secret in $target is not recorded', ({ target, shown }) => {
+  expect(redactTarget(target)).toBe(shown)
+})

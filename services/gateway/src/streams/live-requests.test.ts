@@ -1,0 +1,79 @@
+import { resourceAttributes } from '@postern/access'
+import { expect, test } from 'vitest'
+import { createLiveRequests, type LiveRequest, type Review } from './live-requests.ts'
+
+function world() {
+  const cuts: string[] = []
+  const revoked = new Set<string>()
+  const requests = createLiveRequests({
+    review: ({ userId }): Review =>
+      revoked.has(userId)
+        ? { holds: false, cut: { code: 403, message: `${userId} is revoked` } }
+        : { holds: true, untilMs: Number.POSITIVE_INFINITY },
+    nowMs: () => 0,
+    shortGraceMs: 60_000,
+  })
+  const live = (
+    userId: string,
+    sessionId: string,
+    grace: 'none' | 'short' = 'short',
+  ): LiveRequest => ({
+    tokenSha256: '',
+    userId,
+    clusterId: 'c1',
+    sessionId,
+    attributes: resourceAttributes({ verb: 'watch', resource: 'pods' }),
+    grace,
+    cut: ({ message }) => void cuts.push(`${userId}: ${message}`),
+  })
+  return { requests, live, cuts, revoked }
+}
+
+test('a change cuts exactly what is no longer allowed, once', () => {
+  const { requests, live, cuts, revoked } = world()
+  for (const user of ['a', 'b', 'a']) requests.add(live(user, `s-${user}`))
+  revoked.add('a')
+  requests.reviewAll()
+  requests.reviewAll()
+  expect(cuts).toEqual(['a: a is revoked', 'a: a is revoked'])
+  expect(requests.count).toBe(1)
+  requests.close()
+})
+
+test('a right that ended between the decision and the start is cut at the start', () => {
+  const { requests, live, cuts, revoked } = world()
+  revoked.add('a')
+  requests.add(live('a', 's1'))
+  expect(cuts).toEqual(['a: a is revoked'])
+  requests.close()
+})
+
+test('the end of a session cuts its streams and no others', () => {
+  const { requests, live, cuts } = world()
+  requests.add(live('a', 's1'))
+  requests.add(live('a', 's2'))
+  requests.sessionEnded('s1', 'over')
+  expect(cuts).toEqual(['a: over'])
+  requests.close()
+})
+
+test('without the lease an exec ends at once, a watch only after its grace', () => {
+  const { requests, live, cuts } = world()
+  requests.add(live('exec', 's1', 'none'))
+  requests.add(live('watch', 's1'))
+  requests.leaseChanged(false)
+  expect(cuts).toHaveLength(1)
+  expect(cuts[0]).toMatch(/^exec: /)
+  requests.leaseChanged(true)
+  expect(requests.count).toBe(1)
+  requests.close()
+})
+
+test('what has ended by itself is not cut', () => {
+  const { requests, live, cuts, revoked } = world()
+  requests.add(live('a', 's1'))()
+  revoked.add('a')
+  requests.reviewAll()
+  expect(cuts).toEqual([])
+  requests.close()
+})
