@@ -23,6 +23,14 @@ export type EventLogOptions<Database, Event extends DomainEvent> = {
   readonly log: Log
   readonly metrics?: Metrics
   readonly now: () => Date
+  /**
+   * What the RPC Rebuild does after the projections, where a service keeps something that is no fold of
+   * its log. Answers whether all of it was as it should be.
+   */
+  readonly rebuildOwn?: (
+    db: Kysely<Database>,
+    options: { readonly verify: boolean },
+  ) => Promise<boolean>
 }
 
 /** One service's log, and everything that lives on it. */

@@ -11,6 +11,7 @@ import type { Executor } from './database.ts'
 import { type Head, readHead, readLog } from './log-table.ts'
 import { namesOf } from './names.ts'
 import { messageOf } from './pause.ts'
+import type { RebuildReport } from './rebuild-report.ts'
 import { shareReads } from './share-reads.ts'
 import { toRecordedEvent } from './wire.ts'
 
@@ -18,16 +19,29 @@ const LIMIT_DEFAULT = 500
 const LIMIT_MAX = 1000
 const REQUEST_BYTES_MAX = 1024
 
+/** Stands for what a service keeps beside the projections of its log. */
+const OWN_DATA = 'own-data'
+
 const rejected = rejections({
   LIMIT_OUT_OF_RANGE: ['invalid_argument', 'a page of the log has 1 to 1000 events'],
+  REBUILD_RUNNING: ['already_exists', 'the projections are being rebuilt already; wait for that'],
 })
 
 /** Serves the log to readers, and answers their leases by gRPC and on the bus. */
-export function serveLog({ db, service, log }: { db: Executor; service: string; log: Log }): {
+export function serveLog(needs: {
+  readonly db: Executor
+  readonly service: string
+  readonly log: Log
+  readonly rebuild: (options: { verify: boolean }) => Promise<RebuildReport>
+  /** Rebuilds what is no fold of the log; absent where a service has no such thing. */
+  readonly rebuildOwn: ((options: { verify: boolean }) => Promise<boolean>) | undefined
+}): {
   readonly registration: RpcRegistration
   /** Answers a function that ends it. */
   readonly answerOnBus: (bus: Bus) => () => void
 } {
+  const { db, service, log } = needs
+  let isRebuilding = false
   // Never remembered: a head that is older than the request could hide a revocation.
   const freshHead = shareReads(async () => await readHead(db))
 
@@ -43,7 +57,29 @@ export function serveLog({ db, service, log }: { db: Executor; service: string; 
       return { epoch: head.epoch, head: head.pos, events: events.map(toRecordedEvent) }
     },
     renewLease: renew,
+    async rebuild({ verify }, { call }) {
+      if (isRebuilding) throw rejected('REBUILD_RUNNING')
+      isRebuilding = true
+      log.info({ actor: call.actor.by, verify }, 'projections are rebuilt')
+      try {
+        return await rebuildAll(verify)
+      } finally {
+        isRebuilding = false
+      }
+    },
   })
+
+  const rebuildAll = async (verify: boolean) => {
+    const { pos, projections } = await needs.rebuild({ verify })
+    const rebuilt = projections.map(({ projection, events, equal }) => ({
+      projection,
+      events: BigInt(events),
+      equal,
+    }))
+    if (needs.rebuildOwn === undefined) return { pos, projections: rebuilt }
+    const own = { projection: OWN_DATA, events: 0n, equal: await needs.rebuildOwn({ verify }) }
+    return { pos, projections: [...rebuilt, own] }
+  }
 
   const answerOnBus = (bus: Bus) =>
     bus.subscribeCore(namesOf(service).lease, (data, reply) => {

@@ -41,7 +41,22 @@ export async function openEventLog<Database, Event extends DomainEvent>(
     // A failover breaks the connection, and may have lost the last commits.
     connected: async () => await adoptOrigin(db, log),
   })
-  const served = serveLog({ db, service, log })
+  const rebuild = async ({ verify }: { verify: boolean }) => {
+    const maintenance = openMaintenance<Database>(connection)
+    try {
+      return await rebuildProjections(maintenance, { projections, codec }, { verify })
+    } finally {
+      await maintenance.destroy()
+    }
+  }
+  const { rebuildOwn } = options
+  const served = serveLog({
+    db,
+    service,
+    log,
+    rebuild,
+    rebuildOwn: rebuildOwn && (async (wanted) => await rebuildOwn(db, wanted)),
+  })
   const ending: (() => void)[] = []
 
   leadership.add({
@@ -75,14 +90,7 @@ export async function openEventLog<Database, Event extends DomainEvent>(
       await leadership.stop()
       await db.destroy()
     },
-    async rebuild({ verify = false } = {}) {
-      const maintenance = openMaintenance<Database>(connection)
-      try {
-        return await rebuildProjections(maintenance, { projections, codec }, { verify })
-      } finally {
-        await maintenance.destroy()
-      }
-    },
+    rebuild: async ({ verify = false } = {}) => await rebuild({ verify }),
     async ready() {
       const late = new AbortController()
       try {

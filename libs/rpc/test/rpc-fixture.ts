@@ -112,6 +112,7 @@ function registrationsOf(report: (rpc: string, call: Call) => Promise<void>) {
     register(EventLogServiceDefinition, {
       readEvents: answering('readEvents', { epoch: 'e', head: 0n, events: [] }),
       renewLease: answering('renewLease', {}),
+      rebuild: answering('rebuild', { projections: [] }),
     }),
     register(AgentSessionServiceDefinition, {
       async *watchAccounts(_request, { call }) {

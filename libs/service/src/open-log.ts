@@ -23,11 +23,24 @@ export async function openLog<Config, Database, Event extends DomainEvent>(
   const { name, log: owned } = definition
   if (owned === undefined) return undefined
   const { databaseUrl } = settings.standard
+  const { rebuildOwn } = definition
   if (databaseUrl === undefined) throw new Error(`${prefixOf(name)}DATABASE_URL must be set`)
   return await openEventLog({
     ...owned,
     ...needs,
     databaseUrl: databaseUrl.reveal(),
     service: name,
+    ...(rebuildOwn === undefined
+      ? {}
+      : {
+          rebuildOwn: async (db, { verify }) =>
+            await rebuildOwn({
+              config: settings.own,
+              trustDomain: settings.shared.trustDomain,
+              db,
+              verify,
+              say: (text) => needs.log.info({ said: text.trim() }, 'rebuilding own data'),
+            }),
+        }),
   })
 }

@@ -1,6 +1,6 @@
 import { rejections } from '@postern/errors'
 import type { EventStore } from '@postern/eventing'
-import { newId } from '@postern/ids'
+import { newId, parseId } from '@postern/ids'
 import { newSecret, sha256 } from '@postern/pki'
 import {
   type Cluster,
@@ -94,6 +94,13 @@ export function createClusterRpc(needs: {
     async deleteCluster(request, { call }) {
       const { clusterId } = await clusters.get(request.cluster)
       await clusters.execute(clusterId, { type: 'RemoveCluster' }, call.actor)
+      return {}
+    },
+
+    async removeAgent(request, { call }) {
+      const agentId = parseId('agent', request.agentId)
+      const { clusterId } = await clusters.get(request.cluster)
+      await clusters.execute(clusterId, { type: 'RemoveAgent', agentId }, call.actor)
       return {}
     },
 
