@@ -223,6 +223,42 @@ test('HH-12: redirects are not passed on, nor cookies and server headers', async
   ])
 })
 
+test.each([
+  { method: 'GET', status: 304 },
+  { method: 'DELETE', status: 204 },
+  { method: 'HEAD', status: 200 },
+])(
+  'ST-09: a $status to $method has no body and ends clean, over h1 and h2',
+  async ({ method, status }) => {
+    gateway.agent.handlers.request = (received) => {
+      received
+        .respond(status, [
+          ['ETag', '"1"'],
+          ['Vary', 'Accept'],
+        ])
+        .end()
+    }
+    expect(await ask({ method, path: `${PODS}/p` })).toMatchObject({
+      status,
+      text: '',
+      headers: { etag: '"1"' },
+    })
+    const asked = `${method} ${PODS}/p HTTP/1.1\r\nHost: demo.localhost\r\nAuthorization: Bearer ${TOKEN}\r\n`
+    const { text } = await gateway.raw(`${asked}\r\n${asked}Connection: close\r\n\r\n`)
+    expect(text.match(new RegExp(`^HTTP/1\\.1 ${status} `, 'gm'))).toHaveLength(2)
+  },
+)
+
+test('a denied request over HTTP/1.1 does not cost the connection, also with a body', async () => {
+  const denied = (extra: string) =>
+    `POST /api/v1/namespaces/other/pods HTTP/1.1\r\nHost: demo.localhost\r\nAuthorization: Bearer ${TOKEN}\r\n${extra}`
+  const { text } = await gateway.raw(
+    `${denied('Content-Length: 2\r\n\r\n{}')}${denied('Content-Length: 2\r\nConnection: close\r\n\r\n{}')}`,
+  )
+  expect(text.match(/HTTP\/1\.1 403 /g)).toHaveLength(2)
+  expect(gateway.agent.heads).toEqual([])
+})
+
 test('HH-10: repeated lines stay repeated', async () => {
   const line = 'X-Stream-Protocol-Version'
   const lines = ['v4.channel.k8s.io', 'v3.channel.k8s.io'].map((v) => `${line}: ${v}\r\n`).join('')

@@ -63,8 +63,14 @@ test('with every other service away it starts, says what it waits for, and lets 
 })
 
 test('its metrics count what it refused', async () => {
-  const response = await fetch(`http://${service.addresses.http}/metrics`)
-  const text = await response.text()
+  let text = ''
+  for (
+    let tries = 0;
+    tries < 200 && !text.includes('spool_records{service="gateway"} 1');
+    tries += 1
+  ) {
+    text = await (await fetch(`http://${service.addresses.http}/metrics`)).text()
+  }
   expect(text).toMatch(/postern_gateway_requests_total\{.*code="503".*\} 1/)
   expect(text).toMatch(/postern_gateway_spool_records\{.*\} 1/)
 })

@@ -68,6 +68,12 @@ export function startShipping(settings: {
       first,
       records: records.map(({ bytes }) => bytes),
     })
+    // It would pass over what gets these numbers next, and nobody would ever see those records.
+    if (stored > spool.last) {
+      throw new Error(
+        'the audit service has records of this spool that its disk has lost: move the spool away',
+      )
+    }
     return stored
   }
 

@@ -18,6 +18,8 @@ export type Spool = {
   read(limit: { records: number; bytes: number }, signal: AbortSignal): Promise<SpooledRecord[]>
   /** Everything up to here is stored elsewhere for good: its files may go. */
   release(through: bigint): Promise<void>
+  /** The highest number that was ever given. */
+  readonly last: bigint
   readonly size: { readonly bytes: number; readonly unshipped: number }
   /** Why nothing can be recorded any more; only a restart helps. */
   readonly broken: string | undefined
@@ -167,6 +169,9 @@ export async function openSpool(settings: {
     get size() {
       const unshipped = active.next - 1n - released
       return { bytes: bytesHeld(), unshipped: Number(unshipped < 0n ? 0n : unshipped) }
+    },
+    get last() {
+      return active.next - 1n
     },
     get broken() {
       return broken

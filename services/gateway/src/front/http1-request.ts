@@ -1,8 +1,9 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex, Writable } from 'node:stream'
 import { TLSSocket } from 'node:tls'
-import type { HeaderLines } from '@postern/kube-http'
+import { contentLengthOf, type HeaderLines } from '@postern/kube-http'
 import type { FrontHead, FrontRequest } from './front.ts'
+import { headerValue } from './header-values.ts'
 
 /** A plain request over HTTP/1.1. */
 export function http1Request(
@@ -36,10 +37,10 @@ export function http1Request(
     answer({ status, headers }, body, { close = false } = {}) {
       const length = String(body.byteLength)
       const lines: HeaderLines = [...headers, ['Content-Length', length]]
-      // A body that nobody reads must not keep the connection, nor be taken for the next request.
-      const unread = !message.complete
+      // A long body that nobody wants is not waited for; a short one is read and dropped.
+      const unread = !message.complete && !isShort(head.headers)
       open(status, lines, close || unread).end(head.method === 'HEAD' ? undefined : body)
-      if (unread) message.resume()
+      message.resume()
     },
     switchProtocols() {
       throw new Error('a plain request is not an upgrade')
@@ -119,6 +120,14 @@ export function refuseConnection(socket: Duplex, status: number, text: string): 
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}`)
   destroyAfter(socket, 1_000)
+}
+
+const SHORT_BODY_BYTES = 1024 * 1024
+
+function isShort(headers: HeaderLines): boolean {
+  const length = contentLengthOf(headers)
+  if (length === 'none') return headerValue(headers, 'transfer-encoding') === undefined
+  return length !== undefined && length <= SHORT_BODY_BYTES
 }
 
 /** A client that does not close its end is not waited for. */

@@ -16,6 +16,8 @@ const HANDSHAKE_TIMEOUT_MS = 10_000
 /** Above Go's idle pool of 90 s, so that the client closes first and no request meets a reset. */
 const KEEP_ALIVE_MS = 120_000
 const STREAMS_PER_CONNECTION = 500
+/** Then clients connect anew: to new gateways too, and with whatever TLS state is current. */
+const CONNECTION_AGE_MS = 60 * 60_000
 
 /** Node's own servers on one TLS port: ALPN h2, http/1.1, and none at all (exec sends none). */
 export function createNodeFront(settings: {
@@ -97,7 +99,12 @@ export function createNodeFront(settings: {
       },
     })
     sessions.add(session)
-    session.on('close', () => sessions.delete(session))
+    const tooOld = setTimeout(() => session.close(), CONNECTION_AGE_MS)
+    tooOld.unref()
+    session.on('close', () => {
+      clearTimeout(tooOld)
+      sessions.delete(session)
+    })
     session.on('error', () => session.destroy())
     const connection = {
       serverName: serverNameOf(socket),

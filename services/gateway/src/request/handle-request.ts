@@ -146,7 +146,11 @@ async function carry(
     }
   }
 
-  const running = start(request, admitted, way, subject, facts, needs)
+  const running = startOrFail(request, admitted, way, subject, facts, needs)
+  if (running === undefined) {
+    end({ kind: 'refused', refusal: refusals.internal }, subject)
+    return
+  }
   const ended = live.add({
     tokenSha256: admitted.caller.tokenSha256,
     userId: admitted.caller.userId,
@@ -162,9 +166,24 @@ async function carry(
   const closed = admitted.longRunning ? activity.streamOpened(session.id) : undefined
   try {
     end(await running.done, subject)
+  } catch (error) {
+    needs.log.error({ err: error, auditId }, 'request failed')
+    if (request.responded) request.abort()
+    // Every intent gets its outcome, also where the gateway itself failed.
+    end({ kind: 'refused', refusal: refusals.internal }, subject)
   } finally {
     ended()
     closed?.()
+  }
+}
+
+function startOrFail(...order: Parameters<typeof start>): ReturnType<typeof start> | undefined {
+  try {
+    return start(...order)
+  } catch (error) {
+    const [, , , , { auditId }, { log }] = order
+    log.error({ err: error, auditId }, 'request failed before it was sent')
+    return undefined
   }
 }
 

@@ -88,7 +88,8 @@ export function malformed(problem: string): Refusal {
 }
 
 export function methodNotAllowed(method: string): Refusal {
-  return { code: 405, message: `the method ${method.slice(0, 20)} is not allowed here` }
+  const message = `the method ${method.slice(0, 20)} is not allowed here`
+  return { code: 405, message, close: true }
 }
 
 /** The same for a cluster that is not there and one that the name alone may not disclose. */
