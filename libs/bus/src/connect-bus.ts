@@ -1,4 +1,4 @@
-import type { Log, Metrics } from '@postern/telemetry'
+import { gaugeIn, type Log, type Metrics } from '@postern/telemetry'
 import { connect, type NatsConnection, type NodeConnectionOptions } from 'nats'
 import { type Bus, BusUnavailableError } from './bus.ts'
 import { createCoreSubscriptions } from './core-subscriptions.ts'
@@ -33,6 +33,7 @@ export function connectBus(options: BusOptions): Bus {
   const settings = connectionSettings(options)
   const closing = new AbortController()
   const listeners = new Set<() => void>()
+  const setGauge = connectedGauge(options.metrics)
   const subscriptions = createCoreSubscriptions(log)
   let connection: NatsConnection | undefined
   let problem: string | undefined = 'not connected yet'
@@ -46,6 +47,7 @@ export function connectBus(options: BusOptions): Bus {
   const setProblem = (text: string): void => {
     if (problem !== text) log.warn({ problem: text }, 'the bus is not connected')
     problem = text
+    setGauge(0)
   }
   const setConnected = (nc: NatsConnection): boolean => {
     const unsuitable = serverProblem(nc.info)
@@ -55,6 +57,7 @@ export function connectBus(options: BusOptions): Bus {
       return false
     }
     problem = undefined
+    setGauge(1)
     subscriptions.attach(nc)
     log.info({ server: nc.getServer(), version: nc.info?.version }, 'the bus is connected')
     for (const listener of listeners) listener()
@@ -139,6 +142,15 @@ export function connectBus(options: BusOptions): Bus {
       await running
     },
   }
+}
+
+function connectedGauge(metrics: Metrics | undefined): (value: 0 | 1) => void {
+  if (metrics === undefined) return () => undefined
+  const gauge = gaugeIn(metrics, {
+    name: 'postern_bus_connected',
+    help: 'Whether the message bus is connected (1) or not (0)',
+  })
+  return (value) => gauge.set(value)
 }
 
 function connectionSettings({ url, name }: BusOptions): NodeConnectionOptions {

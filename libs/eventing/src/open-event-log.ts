@@ -12,6 +12,7 @@ import { prepareLog } from './prepare-log.ts'
 import { publishLog } from './publisher.ts'
 import { rebuildProjections } from './rebuild.ts'
 import { createProcessManager } from './run-process-manager.ts'
+import { createSignals } from './signals.ts'
 import { createWaker } from './waker.ts'
 import { encodeHint } from './wire.ts'
 
@@ -28,6 +29,7 @@ export async function openEventLog<Database, Event extends DomainEvent>(
   const { service, codec, projections, bus, now, databaseUrl } = options
   const log = options.log.child({ component: 'eventing' })
   const names = namesOf(service)
+  const signals = createSignals(service, options.metrics)
   const connection = { databaseUrl, service, log }
   await prepareLog<Database, Event>({ ...options, log })
 
@@ -61,7 +63,7 @@ export async function openEventLog<Database, Event extends DomainEvent>(
 
   leadership.add({
     name: 'publisher',
-    run: async (signal) => await publishLog({ db, service, bus, log, onAppend }, signal),
+    run: async (signal) => await publishLog({ db, service, bus, log, onAppend, signals }, signal),
   })
 
   return {
@@ -72,11 +74,19 @@ export async function openEventLog<Database, Event extends DomainEvent>(
       projections,
       now,
       channel: names.channel,
-      committed: (head) => bus.publishCore(names.hint, encodeHint(head)),
+      committed: (head) => {
+        signals.appended.inc()
+        signals.head.set(Number(head.pos))
+        bus.publishCore(names.hint, encodeHint(head))
+      },
+      conflicted: () => signals.conflicts.inc(),
     }),
     registration: served.registration,
     processManager(wanted) {
-      const { manager, run } = createProcessManager({ db, service, codec, log, onAppend }, wanted)
+      const { manager, run } = createProcessManager(
+        { db, service, codec, log, onAppend, signals },
+        wanted,
+      )
       if (wanted.effectsOff !== true)
         leadership.add({ name: `process-manager:${wanted.name}`, run })
       return manager

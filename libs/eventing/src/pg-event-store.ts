@@ -49,13 +49,14 @@ export type PgEventStoreNeeds<Database, Event extends DomainEvent> = Projections
   readonly now: () => Date
   /** Right after each commit, with the new head. Must not throw. */
   readonly committed: (head: Head) => void
+  readonly conflicted: () => void
 }
 
 /** The event store on PostgreSQL. */
 export function createPgEventStore<Database, Event extends DomainEvent>(
   needs: PgEventStoreNeeds<Database, Event>,
 ): EventStore<Database, Event> {
-  const { db, codec, projections, channel, now, committed } = needs
+  const { db, codec, projections, channel, now, committed, conflicted } = needs
   const snapshots = createSnapshotCache()
 
   async function load<State>(
@@ -156,6 +157,7 @@ export function createPgEventStore<Database, Event extends DomainEvent>(
   ): Promise<{ state: State; pos: bigint }> {
     const decider = ofOneStream<State, Command, E, Event>(order.decider)
     return await retryOnConflict(async (tried) => {
+      if (tried > 1) conflicted()
       const own = { ...order, decider }
       const appending = tried <= UNLOCKED_ATTEMPTS ? attempt(own) : attemptAlone(own)
       const { state, pos, head } = await appending.catch(explain)

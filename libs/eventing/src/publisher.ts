@@ -5,6 +5,7 @@ import { changeEpoch } from './epoch.ts'
 import { type LogEvent, readHead, readLog } from './log-table.ts'
 import { namesOf } from './names.ts'
 import { messageOf, pause, pauseUnless } from './pause.ts'
+import type { Signals } from './signals.ts'
 import { toBusMessage } from './wire.ts'
 
 export type PublisherNeeds = {
@@ -14,6 +15,7 @@ export type PublisherNeeds = {
   readonly log: Log
   /** Calls back when something was appended. */
   readonly onAppend: (listener: () => void) => () => void
+  readonly signals: Signals
 }
 
 const PAGE = 256
@@ -33,7 +35,7 @@ const REFILL_MAX = 200_000n
  * before: whenever the stream is not where it should be, it asks where it is and resumes there.
  */
 export async function publishLog(needs: PublisherNeeds, signal: AbortSignal): Promise<void> {
-  const { db, service, bus, log, onAppend } = needs
+  const { db, service, bus, log, onAppend, signals } = needs
   const stream = bus.stream(namesOf(service).stream)
   let at: { readonly pos: bigint; readonly epoch: string } | undefined
   let checkedAt = 0
@@ -50,6 +52,8 @@ export async function publishLog(needs: PublisherNeeds, signal: AbortSignal): Pr
         checkedAt = performance.now()
       }
       const { head, events } = await readLog(db, at.pos, PAGE)
+      signals.head.set(Number(head.pos))
+      signals.published.set(Number(at.pos))
       if (head.epoch !== at.epoch) {
         at = undefined
       } else if (events.length === 0) {

@@ -7,6 +7,7 @@ import { decodeOwn } from './decode-recorded.ts'
 import { type LogEvent, readLog } from './log-table.ts'
 import { messageOf, pause, pauseUnless } from './pause.ts'
 import type { ProcessManager, ProcessManagerOptions } from './process-manager.ts'
+import type { Signals } from './signals.ts'
 
 const PAGE = 100
 const POLL_MS = 1000
@@ -22,6 +23,7 @@ export type ProcessManagerNeeds<Event extends DomainEvent> = {
   readonly codec: EventCodec<Event>
   readonly log: Log
   readonly onAppend: (listener: () => void) => () => void
+  readonly signals: Signals
 }
 
 /** Another process is ahead: this one read an old checkpoint. */
@@ -33,7 +35,7 @@ export function createProcessManager<Event extends DomainEvent>(
   needs: ProcessManagerNeeds<Event>,
   { name, handle }: ProcessManagerOptions<Event>,
 ): { readonly manager: ProcessManager; readonly run: (signal: AbortSignal) => Promise<void> } {
-  const { db, service, codec, onAppend } = needs
+  const { db, service, codec, onAppend, signals } = needs
   const log = needs.log.child({ processManager: name })
   const checkpoint = `process-manager:${name}`
   let saved = 0n
@@ -54,6 +56,7 @@ export function createProcessManager<Event extends DomainEvent>(
     `.execute(db)
     if (numAffectedRows !== 1n) throw new CheckpointMovedError('the checkpoint was moved')
     saved = handled
+    signals.handled.set({ process_manager: name }, Number(handled))
   }
 
   const handleOne = async (logged: LogEvent, signal: AbortSignal): Promise<void> => {

@@ -107,6 +107,20 @@ test('what a guard saw is still true when its command is written, however many r
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })
 
+test('a stream of any length is folded whole, also by one who remembers a part of it', async () => {
+  const other = await openLedger(url)
+  await create('long')
+  const users = Array.from({ length: 90 }, (_, index) => `u${index}`)
+  for (let at = 0; at < users.length; at += 15) {
+    await add('long', users.slice(at, at + 15), at % 2 === 0 ? ledger : other)
+    expect((await ledger.store.load('group-long', group)).state.members).toEqual(
+      users.slice(0, at + 15),
+    )
+  }
+  expect((await other.store.load('group-long', group)).version).toBe(91)
+  await other.stop()
+})
+
 describe('the store on PostgreSQL', () => {
   eventStoreContract(() => ledger.store)
 })

@@ -9,6 +9,7 @@ import {
 import { createDatabase, createKillableNats, type KillableNats } from '@postern/fixtures'
 import { createSilentLog } from '@postern/telemetry/testing'
 import { sql } from 'kysely'
+import pg from 'pg'
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest'
 import { clientOf } from './in-process-client.ts'
 import {
@@ -149,6 +150,26 @@ test('a wiped stream is filled again, with what was appended while it was away',
   await until(async () => (await lastSeq()) === 7n)
   const messages = await streamed(7)
   expect(messages.map(({ headers }) => headers['pos'])).toEqual(['1', '2', '3', '4', '5', '6', '7'])
+})
+
+test('broken database connections are made anew, and everything goes on', async () => {
+  await owner.start()
+  await append(2)
+  await until(async () => (await lastSeq()) === 2n)
+  const admin = new pg.Client({ connectionString: url })
+  await admin.connect()
+  await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid()`)
+  await admin.end()
+  await until(
+    async () =>
+      await append(1).then(
+        () => true,
+        () => false,
+      ),
+  )
+  await until(async () => (await lastSeq()) === (await headOf(owner)))
+  expect(await owner.ready()).toBeUndefined()
 })
 
 test('a log that was restored to an earlier moment gets a new epoch, and its readers read it anew', async () => {
