@@ -97,5 +97,6 @@ export async function runTerminal(
     child.on('error', reject)
     child.on('close', (status) => resolve(status ?? 1))
   })
-  return `rc=${code}\n${shown}`
+  // script(1) passes the end of its own input on as a character, at no certain moment.
+  return `rc=${code}\n${shown.replaceAll('^@', '').replaceAll('\r', '')}`
 }
