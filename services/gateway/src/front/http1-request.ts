@@ -2,7 +2,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Duplex, Writable } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { contentLengthOf, type HeaderLines } from '@postern/kube-http'
-import type { FrontHead, FrontRequest } from './front.ts'
+import type { FrontHead, FrontRequest } from './front-interface.ts'
 import { headerValue } from './header-values.ts'
 
 /** A plain request over HTTP/1.1. */

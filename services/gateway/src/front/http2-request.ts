@@ -1,6 +1,6 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { type HeaderLines, toHeaderLines } from '@postern/kube-http'
-import type { FrontHead, FrontRequest } from './front.ts'
+import type { FrontHead, FrontRequest } from './front-interface.ts'
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import type { Log } from '@postern/telemetry'
-import type { ServingCertificate } from './front.ts'
+import type { ServingCertificate } from './front-interface.ts'
 
 const CHECK_MS = 10_000
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createDecider, type Snapshot } from '@postern/access'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { FrontHead } from '../front/front.ts'
+import type { FrontHead } from '../front/front-interface.ts'
 import { type AdmissionView, admit } from './admit.ts'
 
 const at = new Date('2026-05-01T12:00:00Z')

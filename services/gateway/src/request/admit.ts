@@ -13,7 +13,7 @@ import {
 } from '@postern/access'
 import { Rejection } from '@postern/errors'
 import { canonicalTarget, findIdentityHeader } from '@postern/kube-http'
-import type { FrontHead } from '../front/front.ts'
+import type { FrontHead } from '../front/front-interface.ts'
 import { authenticate, type Caller, type TokenView } from './authenticate.ts'
 import {
   denied,

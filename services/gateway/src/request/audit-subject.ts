@@ -1,6 +1,6 @@
 import type { Positions } from '@postern/replica'
 import type { AuditSubject } from '../audit/record.ts'
-import type { FrontHead } from '../front/front.ts'
+import type { FrontHead } from '../front/front-interface.ts'
 import { headerValue } from '../front/header-values.ts'
 import type { Known } from './admit.ts'
 

@@ -1,5 +1,5 @@
 import { encodeRequestHead, forwardableRequestHeaders } from '@postern/kube-http'
-import type { FrontHead } from '../front/front.ts'
+import type { FrontHead } from '../front/front-interface.ts'
 
 /** The head as it goes to the agent: made from what was decided, from named headers, never copied. */
 export function clusterHead(

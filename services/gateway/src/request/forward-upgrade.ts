@@ -8,7 +8,7 @@ import {
   type UpgradeProtocol,
 } from '@postern/kube-http'
 import { TunnelError } from '@postern/tunnel'
-import type { FrontRequest } from '../front/front.ts'
+import type { FrontRequest } from '../front/front-interface.ts'
 import { headerValue } from '../front/header-values.ts'
 import { CuttableStream } from '../streams/cuttable-stream.ts'
 import { flow } from '../streams/flow.ts'

@@ -1,7 +1,7 @@
 import { type Readable, Transform } from 'node:stream'
 import type { ResponseHead } from '@postern/kube-http'
 import { MuxClosedError, MuxResetError, type MuxSession, toDuplex } from '@postern/mux'
-import type { FrontRequest } from '../front/front.ts'
+import type { FrontRequest } from '../front/front-interface.ts'
 import { CuttableStream } from '../streams/cuttable-stream.ts'
 import { type FlowEnd, flow } from '../streams/flow.ts'
 import type { Cut } from '../streams/live-requests.ts'

@@ -1,5 +1,5 @@
 import { type HeaderLines, type StatusOrder, statusJson } from '@postern/kube-http'
-import type { FrontRequest } from '../front/front.ts'
+import type { FrontRequest } from '../front/front-interface.ts'
 import type { Refusal } from './refusal.ts'
 
 /** The Status of a refusal as JSON; its message tells a kubectl user what to do next. */

@@ -7,7 +7,7 @@ import {
 import type { ResponseHead } from '@postern/kube-http'
 import type { MuxSession } from '@postern/mux'
 import { z } from 'zod'
-import type { FrontRequest } from '../front/front.ts'
+import type { FrontRequest } from '../front/front-interface.ts'
 import { headerValue } from '../front/header-values.ts'
 import type { Admitted } from '../request/admit.ts'
 import type { Cuttable, Outcome } from '../request/forward.ts'
