@@ -1,6 +1,6 @@
 import { RECORD_BYTES_MAX } from './spool-frame.ts'
 
-export type Stage = 'RequestReceived' | 'ResponseStarted' | 'ResponseComplete'
+type Stage = 'RequestReceived' | 'ResponseStarted' | 'ResponseComplete'
 
 /** What is known of a request when a record of it is written. */
 export type AuditSubject = {
@@ -117,7 +117,7 @@ function decoded(text: string): string {
 }
 
 /** metav1.MicroTime: RFC 3339 with exactly six digits of a second. */
-export function toMicroTime(at: Date): string {
+function toMicroTime(at: Date): string {
   return at.toISOString().replace('Z', '000Z')
 }
 

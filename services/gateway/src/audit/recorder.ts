@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { newId } from '@postern/ids'
 import type { Log } from '@postern/telemetry'
 import type { TokenBucket } from '../limits/token-bucket.ts'
 import { type AuditStage, type AuditSubject, auditRecord } from './record.ts'
@@ -54,7 +54,7 @@ export function createRecorder(needs: {
     noteAnonymous,
     malformed({ remoteAddress, problem, gateway }) {
       const subject: AuditSubject = {
-        auditId: randomUUID(),
+        auditId: newId('audit'),
         receivedAt: now(),
         target: '',
         verb: '',

@@ -32,7 +32,7 @@ export class SpoolFullError extends Error {
 }
 
 /** The disk failed in a way after which nothing it says about durability can be trusted. */
-export class SpoolBrokenError extends Error {
+class SpoolBrokenError extends Error {
   override readonly name = 'SpoolBrokenError'
 }
 

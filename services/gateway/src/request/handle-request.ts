@@ -1,4 +1,5 @@
-import { randomUUID } from 'node:crypto'
+import { SpanStatusCode } from '@opentelemetry/api'
+import { newId } from '@postern/ids'
 import type { Positions } from '@postern/replica'
 import type { Log } from '@postern/telemetry'
 import { parseTraceparent, startSpan, toTraceparent } from '@postern/telemetry'
@@ -46,7 +47,7 @@ type Facts = { readonly auditId: string; readonly receivedAt: Date; readonly tra
 export function createRequestHandler(needs: RequestNeeds): RequestHandler {
   return (request) => {
     const receivedAt = needs.now()
-    const auditId = randomUUID()
+    const auditId = newId('audit')
     const span = startSpan('gateway.request', {
       parent: parseTraceparent(headerValue(request.head.headers, 'traceparent')),
       kind: 'server',
@@ -57,6 +58,7 @@ export function createRequestHandler(needs: RequestNeeds): RequestHandler {
       .run(() => handle(request, facts, needs))
       .catch((error: unknown) => {
         needs.log.error({ err: error, auditId }, 'request failed')
+        span.span.setStatus({ code: SpanStatusCode.ERROR })
         if (request.responded) request.abort()
         else answerRefusal(request, refusals.internal, { auditId, path: '/' })
       })

@@ -13,7 +13,7 @@ export type ResourceRule = {
   readonly resources: readonly string[]
   readonly resourceNames: readonly string[]
 }
-export type NonResourceRule = {
+type NonResourceRule = {
   readonly verbs: readonly string[]
   readonly nonResourceURLs: readonly string[]
 }

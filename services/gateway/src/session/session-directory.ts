@@ -129,8 +129,6 @@ export function createSessionDirectory(needs: {
   }
 }
 
-export type SessionDirectory = ReturnType<typeof createSessionDirectory>
-
 /** The session service said no: for good (`denied`), or for now. */
 export class SessionRefusedError extends Error {
   override readonly name = 'SessionRefusedError'

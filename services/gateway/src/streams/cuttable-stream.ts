@@ -67,7 +67,7 @@ export class CuttableStream extends Transform {
 }
 
 /** The right to what a stream carries has ended. */
-export class CutError extends Error {
+class CutError extends Error {
   override readonly name = 'CutError'
 
   constructor() {

@@ -4,7 +4,7 @@ import type { Attributes } from '@postern/access'
 export type Cut = { readonly code: 403 | 503; readonly message: string }
 
 /** How long it may go on without the certainty that its right still holds. */
-export type LeaseGrace = 'none' | 'short'
+type LeaseGrace = 'none' | 'short'
 
 /** A request that runs, and the right under which it does. */
 export type LiveRequest = {
