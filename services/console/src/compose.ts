@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { parseHostPort } from '@postern/lifecycle'
-import { fileDescriptorSet } from '@postern/proto/descriptors'
 import { defineService } from '@postern/service'
 import type { z } from 'zod'
 import { settings } from './config.ts'
 import { createKubeconfigs } from './kubeconfig/kubeconfig-client.ts'
-import { readRoutes } from './transcoding/http-rule.ts'
+import { readPublicApi } from './transcoding/public-api-codec.ts'
 import { createWebServer } from './web-server.ts'
 
 export const consoleService = defineService<z.output<typeof settings>, never, never>({
@@ -14,23 +13,29 @@ export const consoleService = defineService<z.output<typeof settings>, never, ne
 
   async compose({ config, clients, log }) {
     const { gatewayCaFile, gatewayAddressing: addressing, organization } = config
-    const ca = gatewayCaFile === undefined ? undefined : await readFile(gatewayCaFile, 'utf8')
-    const gateway = { url: new URL(config.gatewayUrl), addressing, ca }
+    const url = new URL(config.gatewayUrl)
+    const gateway = async () => ({ url, addressing, ca: await readOptional(gatewayCaFile) })
+    // A file that cannot be read is found out now, not at the first download.
+    await gateway()
     const server = await createWebServer({
-      certFile: config.tlsCertFile,
-      keyFile: config.tlsKeyFile,
-      api: readRoutes(fileDescriptorSet),
+      tls: { certFile: config.tlsCertFile, keyFile: config.tlsKeyFile },
+      api: readPublicApi(),
       clients,
       kubeconfig: createKubeconfigs({ clients, gateway, organization }),
+      requestsPerMinuteMax: config.requestsPerMinute,
       log,
     })
     return {
       rpc: [],
       async start() {
-        const url = await server.listen(parseHostPort(config.publicListen))
-        log.info({ url }, 'the public API listens')
+        const address = await server.listen(parseHostPort(config.publicListen))
+        log.info({ url: address }, 'the public API listens')
       },
       stop: () => server.close(),
     }
   },
 })
+
+async function readOptional(file: string | undefined): Promise<string | undefined> {
+  return file === undefined ? undefined : await readFile(file, 'utf8')
+}

@@ -8,7 +8,9 @@ export const settings = z.object({
     .describe('where it serves the public API over HTTPS; port 0 takes a free one'),
   tlsCertFile: z.string().min(1).describe('certificate chain of the public API, PEM'),
   tlsKeyFile: z.string().min(1).describe('its key, PEM'),
-  gatewayUrl: z.url().describe('where kubectl reaches the gateways, https://host:port'),
+  gatewayUrl: z
+    .url({ protocol: /^https$/ })
+    .describe('where kubectl reaches the gateways, https://host:port'),
   gatewayAddressing: z
     .enum(['host', 'path'])
     .default('host')
@@ -17,6 +19,13 @@ export const settings = z.object({
     .string()
     .optional()
     .describe("roots of the gateways' certificate, where no public authority issued it"),
+  requestsPerMinute: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(1200)
+    .describe('how many requests one client address may make in a minute'),
   organization: z
     .string()
     .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'a DNS label')

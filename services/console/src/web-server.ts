@@ -1,76 +1,117 @@
-import { readFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import type { RpcClients } from '@postern/rpc'
 import type { Log } from '@postern/telemetry'
-import fastify from 'fastify'
-import { bearerToken } from './bearer-token.ts'
-import { toOpenApi } from './openapi/openapi.ts'
-import { toProblem } from './problem.ts'
+import fastify, { type FastifyReply } from 'fastify'
+import type { createKubeconfigs } from './kubeconfig/kubeconfig-client.ts'
+import { addKubeconfigRoute } from './kubeconfig/kubeconfig-route.ts'
+import { toOpenApi } from './openapi/to-openapi.ts'
+import { type Problem, problemOf, toProblem } from './problem.ts'
+import { addRebuildRoute } from './rebuild/rebuild-route.ts'
+import { readTlsPair, type TlsFiles, watchTlsPair } from './tls-files.ts'
 import { addApiRoutes } from './transcoding/api-routes.ts'
 import type { Api } from './transcoding/http-rule.ts'
 
 const BODY_BYTES_MAX = 1024 * 1024
-const URL_CHARACTERS_MAX = 1024
+const PARAMETER_CHARACTERS_MAX = 1024
 const REQUEST_MS_MAX = 30_000
+const CONNECTIONS_MAX = 4096
 const SERVER_FAULT = 500
-/** For each client address. Passwords have a limit of their own in identity. */
-const REQUESTS_PER_MINUTE_MAX = 1200
 
 export type WebServer = {
   /** Answers the URL as it really listens. */
   listen(options: { host: string; port: number }): Promise<string>
+  /** Takes no more requests, answers those under way, and closes. */
   close(): Promise<void>
 }
 
 /** The public API: HTTPS, JSON, nothing kept. */
 export async function createWebServer(needs: {
-  certFile: string
-  keyFile: string
+  tls: TlsFiles
   api: Api
   clients: RpcClients
-  kubeconfig: (userToken: string, clusterName: string | undefined) => Promise<string>
+  kubeconfig: ReturnType<typeof createKubeconfigs>
+  /** For each client address. Passwords have a limit of their own in identity. */
+  requestsPerMinuteMax: number
   log: Log
 }): Promise<WebServer> {
   const { api, clients, kubeconfig, log } = needs
-  const [cert, key] = await Promise.all([readFile(needs.certFile), readFile(needs.keyFile)])
   const server = fastify({
-    https: { cert, key, minVersion: 'TLSv1.2' },
+    https: { ...(await readTlsPair(needs.tls)), minVersion: 'TLSv1.2' },
     bodyLimit: BODY_BYTES_MAX,
-    routerOptions: { maxParamLength: URL_CHARACTERS_MAX },
+    routerOptions: { maxParamLength: PARAMETER_CHARACTERS_MAX },
     requestTimeout: REQUEST_MS_MAX,
+    // A HEAD of a kubeconfig would issue a token for nothing.
+    exposeHeadRoutes: false,
     return503OnClosing: true,
+    clientErrorHandler: (_error, socket) => refuse(socket),
     logger: false,
   })
+  server.server.maxConnections = CONNECTIONS_MAX
+  // text/plain would be parsed too: a form of another site can send that without asking.
+  server.removeContentTypeParser('text/plain')
+
+  // What a call answers is for its caller alone, and may be a secret that is shown once.
+  server.addHook('onRequest', async (_request, reply) => {
+    void reply.header('cache-control', 'no-store')
+  })
   await server.register(helmet)
-  await server.register(rateLimit, { max: REQUESTS_PER_MINUTE_MAX, timeWindow: '1 minute' })
+  await server.register(rateLimit, { max: needs.requestsPerMinuteMax, timeWindow: '1 minute' })
 
   server.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error)
     if (problem.status >= SERVER_FAULT) {
       log.error({ err: error, route: request.routeOptions.url }, 'request failed')
     }
-    return reply.status(problem.status).type('application/problem+json').send(problem)
+    return answer(reply, problem)
   })
-  server.setNotFoundHandler((_request, reply) => {
-    const detail = 'there is no such call; /openapi.json lists those there are'
-    const problem = { type: 'about:blank', status: 404, title: 'Not Found', detail }
-    return reply.status(404).type('application/problem+json').send(problem)
-  })
+  const unknown = problemOf(404, 'there is no such call; /openapi.json lists those there are')
+  server.setNotFoundHandler({ preHandler: server.rateLimit() }, (_request, reply) =>
+    answer(reply, unknown),
+  )
 
-  const openApi = toOpenApi(api.routes)
+  const openApi = toOpenApi(api)
   server.get('/openapi.json', () => openApi)
-  server.get<{ Querystring: { cluster?: string } }>('/v1/kubeconfig', async (request, reply) => {
-    const { cluster } = request.query
-    const file = await kubeconfig(bearerToken(request), cluster)
-    void reply.header('cache-control', 'no-store')
-    void reply.header('content-disposition', 'attachment; filename="postern.kubeconfig"')
-    void reply.type('application/yaml')
-    return file
-  })
+  addKubeconfigRoute(server, { kubeconfig })
+  addRebuildRoute(server, { api, clients })
   addApiRoutes(server, { api, clients })
+
+  const stopWatching = watchTlsPair(needs.tls, {
+    onChange: (pair) => server.server.setSecureContext({ ...pair, minVersion: 'TLSv1.2' }),
+    log,
+  })
   return {
     listen: async (options) => await server.listen(options),
-    close: async () => await server.close(),
+    async close() {
+      stopWatching()
+      await server.close()
+    },
   }
+}
+
+function answer(reply: FastifyReply, problem: Problem): FastifyReply {
+  // RFC 9110 section 11.6.1: a 401 says how to authenticate.
+  if (problem.status === 401) void reply.header('www-authenticate', 'Bearer')
+  return reply.status(problem.status).type('application/problem+json').send(problem)
+}
+
+/** What is not even HTTP. */
+function refuse(socket: Socket): void {
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const body = JSON.stringify(problemOf(400, 'the request is not HTTP that this server reads'))
+  socket.end(
+    [
+      'HTTP/1.1 400 Bad Request',
+      'Content-Type: application/problem+json',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Cache-Control: no-store',
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  )
 }

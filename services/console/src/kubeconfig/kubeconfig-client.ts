@@ -17,10 +17,11 @@ const PAGES_MAX = 20
 /** Makes a kubeconfig with a token of its own, so that it can be revoked by itself. */
 export function createKubeconfigs(needs: {
   clients: RpcClients
-  gateway: GatewayAddress
+  /** Read at each download: a certificate's roots may change. */
+  gateway: () => Promise<GatewayAddress>
   organization: string
 }) {
-  const { clients, gateway, organization } = needs
+  const { clients, organization } = needs
   const clusters = clients.of(ClusterServiceDefinition, 'tunnel-broker')
   const tokens = clients.of(TokenServiceDefinition, 'identity')
 
@@ -37,13 +38,20 @@ export function createKubeconfigs(needs: {
     return names
   }
 
+  async function usableCluster(userToken: string, name: string): Promise<string> {
+    const { cluster } = await clusters.getCluster({ cluster: name }, { userToken })
+    if (cluster === undefined) throw new Error('tunnel-broker answered without a cluster')
+    return cluster.name
+  }
+
   /** One cluster, or all that the user may use. @throws Rejection or RpcError */
   return async (userToken: string, clusterName: string | undefined): Promise<string> => {
     const clusterNames =
       clusterName === undefined
         ? await usableClusters(userToken)
-        : [(await clusters.getCluster({ cluster: clusterName }, { userToken })).cluster?.name ?? '']
+        : [await usableCluster(userToken, clusterName)]
     if (clusterNames.length === 0) throw rejected('NO_CLUSTERS')
+    const gateway = await needs.gateway()
     const { userName } = await tokens.whoAmI({}, { userToken })
     const { secret } = await tokens.issueToken({ description: 'kubeconfig' }, { userToken })
     return renderKubeconfig({ organization, userName, token: secret, gateway, clusterNames })

@@ -18,7 +18,10 @@ test('nothing is chosen for a user with several clusters', () => {
   expect(parse(renderKubeconfig({ ...user, gateway, clusterNames }))).toMatchObject({
     'current-context': '',
     contexts: [{ name: 'acme-prod' }, { name: 'acme-test' }],
-    users: [{ name: 'acme-alice@example.com', user: { token: 'ptk_x' } }],
+    users: [
+      { name: 'acme-alice@example.com@prod', user: { token: 'ptk_x' } },
+      { name: 'acme-alice@example.com@test', user: { token: 'ptk_x' } },
+    ],
   })
 })
 

@@ -19,9 +19,10 @@ export function serverOf({ url, addressing }: GatewayAddress, clusterName: strin
 }
 
 /**
- * A kubeconfig (clientcmd/api/v1) for one user and his clusters. Names are merge keys, so they carry the
- * installation's name and stay the same between downloads. The current context is only set where there
- * is nothing to choose.
+ * A kubeconfig (clientcmd/api/v1) for one user and his clusters. Names are merge keys, of which kubectl
+ * takes the first it finds: they carry the installation's name, stay the same between downloads, and
+ * every cluster has a user entry of its own, so that a file of one cluster never stands in for the
+ * token of another. The current context is only set where there is nothing to choose.
  */
 export function renderKubeconfig(needs: {
   readonly organization: string
@@ -31,8 +32,11 @@ export function renderKubeconfig(needs: {
   readonly clusterNames: readonly string[]
 }): string {
   const { organization, userName, token, gateway, clusterNames } = needs
-  const user = `${organization}-${userName}`
-  const named = clusterNames.map((name) => ({ name: `${organization}-${name}`, cluster: name }))
+  const named = clusterNames.map((cluster) => ({
+    name: `${organization}-${cluster}`,
+    user: `${organization}-${userName}@${cluster}`,
+    cluster,
+  }))
   return stringify({
     apiVersion: 'v1',
     kind: 'Config',
@@ -45,8 +49,8 @@ export function renderKubeconfig(needs: {
           : { 'certificate-authority-data': Buffer.from(gateway.ca).toString('base64') }),
       },
     })),
-    users: [{ name: user, user: { token } }],
-    contexts: named.map(({ name }) => ({ name, context: { cluster: name, user } })),
+    users: named.map(({ user }) => ({ name: user, user: { token } })),
+    contexts: named.map(({ name, user }) => ({ name, context: { cluster: name, user } })),
     'current-context': named.length === 1 ? named[0]?.name : '',
   })
 }

@@ -1,19 +1,16 @@
-import { fromJson, type JsonObject, toJson } from '@bufbuild/protobuf'
+import { type JsonObject, toJson } from '@bufbuild/protobuf'
 import { rejections } from '@postern/errors'
 import type { RpcClients } from '@postern/rpc'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { bearerToken } from '../bearer-token.ts'
 import type { Api, HttpRoute } from './http-rule.ts'
-import { createMethodClient } from './method-client.ts'
+import { createMethodClient, serviceOf } from './method-client.ts'
 import { queryToJson } from './query.ts'
+import { bodyOf, readMessage } from './request-json.ts'
 
 const rejected = rejections({
-  INVALID_REQUEST: ['invalid_argument', 'the request does not have the form of this call'],
-  FIELD_TWICE: ['invalid_argument', 'a field stands in the path and in the body'],
-  BODY_NOT_OBJECT: ['invalid_argument', 'the body is not a JSON object'],
+  FIELD_TWICE: ['invalid_argument', 'a field stands in the path and in the body or query'],
 })
-
-const MESSAGE_CHARACTERS_MAX = 300
 
 /** Serves every RPC that has an HTTP route, as JSON in both directions (proto3 JSON mapping). */
 export function addApiRoutes(
@@ -21,19 +18,18 @@ export function addApiRoutes(
   { api, clients }: { api: Api; clients: RpcClients },
 ): void {
   for (const route of api.routes) {
-    const call = createMethodClient(clients, route.method)
-    const { input, output } = route.method
+    const { input, output, parent } = route.method
+    const call = createMethodClient(clients, serviceOf(parent), route.method)
     server.route({
       method: route.verb,
       url: route.template.replaceAll(/\{([a-z0-9_]+)\}/g, ':$1'),
-      handler: async (request, reply) => {
-        const userToken = route.isSignedOut ? undefined : bearerToken(request)
-        const message = parse(() => fromJson(input, jsonOf(route, request), api))
-        const settings = userToken === undefined ? {} : { userToken }
-        const response = await call(message, settings)
-        // What a call answers may be a secret that is shown once.
-        void reply.header('cache-control', 'no-store')
-        return toJson(output, response, { ...api, alwaysEmitImplicit: true })
+      handler: async (request) => {
+        const settings = route.isSignedOut ? {} : { userToken: bearerToken(request) }
+        const message = readMessage(jsonOf(route, request), input, api)
+        return toJson(output, await call(message, settings), {
+          registry: api.registry,
+          alwaysEmitImplicit: true,
+        })
       },
     })
   }
@@ -46,28 +42,10 @@ function jsonOf(route: HttpRoute, request: FastifyRequest): JsonObject {
   const json: JsonObject = { ...query, ...(route.hasBody ? bodyOf(request) : {}) }
   const parameters = new Map(Object.entries(request.params ?? {}))
   for (const [name, jsonName] of route.pathFields) {
-    if (jsonName in json || name in json) throw rejected('FIELD_TWICE', { field: name })
+    if (Object.hasOwn(json, jsonName) || Object.hasOwn(json, name)) {
+      throw rejected('FIELD_TWICE', { field: name })
+    }
     json[jsonName] = String(parameters.get(name))
   }
   return json
-}
-
-function bodyOf({ body }: FastifyRequest): JsonObject {
-  if (body === undefined || body === null) return {}
-  if (!isJsonObject(body)) throw rejected('BODY_NOT_OBJECT')
-  return body
-}
-
-/** The body was parsed from JSON, so its values are. */
-function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function parse<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (error) {
-    const problem = error instanceof Error ? error.message.slice(0, MESSAGE_CHARACTERS_MAX) : ''
-    throw rejected('INVALID_REQUEST', { problem })
-  }
 }

@@ -1,9 +1,9 @@
-import { fileDescriptorSet } from '@postern/proto/descriptors'
 import { expect, test } from 'vitest'
-import { toOpenApi } from '../openapi/openapi.ts'
-import { readRoutes } from './http-rule.ts'
+import { toOpenApi } from '../openapi/to-openapi.ts'
+import { readPublicApi } from './public-api-codec.ts'
 
-const { routes, registry } = readRoutes(fileDescriptorSet)
+const api = readPublicApi()
+const { routes, registry } = api
 const names = routes.map(({ method }) => `${method.parent.name}.${method.name}`)
 
 test('no two calls have the same route', () => {
@@ -33,7 +33,7 @@ test('a field of the path is a field of the message', () => {
 })
 
 test('every call is described, and every reference leads somewhere', () => {
-  const text = JSON.stringify(toOpenApi(routes))
+  const text = JSON.stringify(toOpenApi(api))
   const described: { components: { schemas: Record<string, unknown> } } = JSON.parse(text)
   const references = new Set(
     [...text.matchAll(/#\/components\/schemas\/([A-Za-z0-9_.]+)/g)].map(([, name]) => name),

@@ -12,6 +12,7 @@ import type { CallSettings, RpcClients, ServiceName } from '@postern/rpc'
 /** Calls one RPC with a message and answers with one. */
 export type CallMethod = (request: Message, settings: CallSettings) => Promise<Message>
 
+/** By the second word of their proto packages. */
 const SERVICES: Readonly<Record<string, ServiceName>> = {
   identity: 'identity',
   policy: 'policy',
@@ -21,8 +22,11 @@ const SERVICES: Readonly<Record<string, ServiceName>> = {
 }
 
 /** A client of an RPC that is known by its descriptor alone. */
-export function createMethodClient(clients: RpcClients, method: DescMethod): CallMethod {
-  const service = serviceOf(method.parent)
+export function createMethodClient(
+  clients: RpcClients,
+  service: ServiceName,
+  method: DescMethod,
+): CallMethod {
   const definition = { [method.localName]: toDefinition(method) }
   const client: Record<string, unknown> = clients.of(definition, service)
   return async (request, settings) => {
@@ -34,8 +38,11 @@ export function createMethodClient(clients: RpcClients, method: DescMethod): Cal
   }
 }
 
+/** The services that own an event log. */
+export const LOG_OWNERS: readonly ServiceName[] = Object.values(SERVICES)
+
 /** "postern.tunnelbroker.v1.ClusterService" is served by tunnel-broker. */
-function serviceOf({ typeName }: DescService): ServiceName {
+export function serviceOf({ typeName }: DescService): ServiceName {
   const service = SERVICES[typeName.split('.')[1] ?? '']
   if (service === undefined) throw new Error(`no service serves ${typeName}`)
   return service

@@ -1,9 +1,8 @@
-import { fileDescriptorSet } from '@postern/proto/descriptors'
 import { expect, test } from 'vitest'
-import { readRoutes } from './http-rule.ts'
+import { readPublicApi } from './public-api-codec.ts'
 import { queryToJson } from './query.ts'
 
-const { registry } = readRoutes(fileDescriptorSet)
+const { registry } = readPublicApi()
 const message = registry.getMessage('postern.audit.v1.SearchRecordsRequest')
 if (message === undefined) throw new Error('the descriptors lack SearchRecordsRequest')
 const parse = (query: string) => queryToJson(new URLSearchParams(query), message)

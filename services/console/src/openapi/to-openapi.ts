@@ -1,5 +1,7 @@
 import type { DescEnum, DescField, DescMessage } from '@bufbuild/protobuf'
-import type { HttpRoute } from '../transcoding/http-rule.ts'
+import type { Api, HttpRoute } from '../transcoding/http-rule.ts'
+import { ownOperations } from './own-operations.ts'
+import { commentOf } from './proto-comment.ts'
 
 type Schema = Record<string, unknown>
 
@@ -16,10 +18,14 @@ const BOOL = 8
 const BYTES = 12
 
 /** OpenAPI 3.1 of the API, from the same descriptors that serve it: there is no second model. */
-export function toOpenApi(routes: readonly HttpRoute[]): Record<string, unknown> {
+export function toOpenApi(api: Api): Record<string, unknown> {
   const schemas = new Map<string, Schema>()
-  const paths: Record<string, Record<string, unknown>> = {}
-  for (const route of routes) {
+  const toReference = (message: DescMessage) => reference(message, schemas)
+  const paths: Record<string, Record<string, unknown>> = ownOperations(api, {
+    toReference,
+    failed: FAILED,
+  })
+  for (const route of api.routes) {
     const operation = { [route.verb.toLowerCase()]: toOperation(route, schemas) }
     paths[route.template] = { ...paths[route.template], ...operation }
   }
@@ -37,6 +43,7 @@ export function toOpenApi(routes: readonly HttpRoute[]): Record<string, unknown>
 
 const PROBLEM: Schema = {
   type: 'object',
+  required: ['type', 'status', 'title', 'detail'],
   description: 'RFC 9457 problem details.',
   properties: {
     type: { type: 'string' },
@@ -49,20 +56,31 @@ const PROBLEM: Schema = {
   },
 }
 
+const FAILED: Schema = {
+  description: 'What went wrong',
+  content: {
+    'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+  },
+}
+
 function toOperation(route: HttpRoute, schemas: Map<string, Schema>): Schema {
   const { input, output, name, parent } = route.method
   const inPath = new Set(route.pathFields.values())
   const rest = input.fields.filter(({ jsonName }) => !inPath.has(jsonName))
   const parameters = [
-    ...[...route.pathFields].map(([parameter]) => ({
-      name: parameter,
-      in: 'path',
-      required: true,
-      schema: { type: 'string' },
-    })),
+    ...input.fields
+      .filter(({ jsonName }) => inPath.has(jsonName))
+      .map((field) => ({
+        name: field.name,
+        in: 'path',
+        required: true,
+        ...described(field),
+        schema: { type: 'string' },
+      })),
     ...(route.hasBody ? [] : rest).map((field) => ({
       name: field.jsonName,
       in: 'query',
+      ...described(field),
       schema: toSchema(field, schemas),
     })),
   ]
@@ -70,6 +88,7 @@ function toOperation(route: HttpRoute, schemas: Map<string, Schema>): Schema {
   return {
     operationId: `${parent.name}_${name}`,
     tags: [parent.name],
+    description: commentOf(route.method),
     ...(route.isSignedOut ? { security: [] } : {}),
     parameters,
     ...(route.hasBody
@@ -77,19 +96,23 @@ function toOperation(route: HttpRoute, schemas: Map<string, Schema>): Schema {
       : {}),
     responses: {
       '200': { description: 'OK', content: json(reference(output, schemas)) },
-      default: {
-        description: 'What went wrong',
-        content: {
-          'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
-        },
-      },
+      default: FAILED,
     },
   }
 }
 
 function toObject(fields: readonly DescField[], schemas: Map<string, Schema>): Schema {
-  const properties = fields.map((field) => [field.jsonName, toSchema(field, schemas)])
+  // A reference with a description beside it is one since OpenAPI 3.1.
+  const properties = fields.map((field) => [
+    field.jsonName,
+    { ...toSchema(field, schemas), ...described(field) },
+  ])
   return { type: 'object', properties: Object.fromEntries(properties), additionalProperties: false }
+}
+
+function described(field: DescField): Schema {
+  const description = commentOf(field)
+  return description === '' ? {} : { description }
 }
 
 function toSchema(field: DescField, schemas: Map<string, Schema>): Schema {
@@ -138,7 +161,9 @@ function reference(message: DescMessage, schemas: Map<string, Schema>): Schema {
   if (!schemas.has(message.typeName)) {
     // A placeholder first: messages may contain themselves.
     schemas.set(message.typeName, {})
-    schemas.set(message.typeName, toObject(message.fields, schemas))
+    const description = commentOf(message)
+    const object = toObject(message.fields, schemas)
+    schemas.set(message.typeName, description === '' ? object : { ...object, description })
   }
   return { $ref: `#/components/schemas/${message.typeName}` }
 }
