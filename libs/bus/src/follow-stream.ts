@@ -1,6 +1,6 @@
 import { DeliverPolicy, type JsMsg, jetstream } from '@nats-io/jetstream'
 import type { BusMessage } from './bus.ts'
-import type { JetStreamNeeds } from './jet-stream.ts'
+import type { JetStreamNeeds } from './jet-stream-needs.ts'
 import { messageOf } from './message-of.ts'
 import { pause } from './pause.ts'
 

@@ -7,8 +7,7 @@ import {
   RetentionPolicy,
   StorageType,
 } from '@nats-io/jetstream'
-import type { Log } from '@postern/telemetry'
-import { headers, type NatsConnection, nanos } from 'nats'
+import { headers, nanos } from 'nats'
 import {
   type BusStream,
   StreamMissingError,
@@ -16,18 +15,11 @@ import {
   WrongLastSequenceError,
 } from './bus.ts'
 import { followStream } from './follow-stream.ts'
+import type { JetStreamNeeds } from './jet-stream-needs.ts'
 
 const TIMEOUT_MS = 5000
 const BYTES_MAX_DEFAULT = 1024 ** 3
 const EPOCH = 'postern-epoch'
-
-export type JetStreamNeeds = {
-  /** @throws BusUnavailableError */
-  readonly available: () => NatsConnection
-  readonly onConnect: (listener: () => void) => () => void
-  readonly log: Log
-  readonly closed: AbortSignal
-}
 
 export function createJetStream(needs: JetStreamNeeds) {
   const followers = new Set<Promise<void>>()

@@ -1,7 +1,7 @@
 import type { Log } from '@postern/telemetry'
 import { Kysely, PostgresDialect, type QueryExecutorProvider } from 'kysely'
 import pg from 'pg'
-import { schemaOf } from './log-schema.ts'
+import { schemaOf } from './names.ts'
 
 /** A database or a transaction, whatever its tables. */
 export type Executor = QueryExecutorProvider

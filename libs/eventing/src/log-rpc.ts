@@ -8,9 +8,10 @@ import {
 import { type RpcRegistration, register } from '@postern/rpc'
 import type { Log } from '@postern/telemetry'
 import type { Executor } from './database.ts'
+import { LEASE_MS } from './lease-state.ts'
 import { type Head, readHead, readLog } from './log-table.ts'
 import { namesOf } from './names.ts'
-import { messageOf } from './pause.ts'
+import { messageOf, pause } from './pause.ts'
 import type { RebuildReport } from './rebuild-report.ts'
 import { shareReads } from './share-reads.ts'
 import { toRecordedEvent } from './wire.ts'
@@ -43,7 +44,7 @@ export function serveLog(needs: {
   const { db, service, log } = needs
   let isRebuilding = false
   // Never remembered: a head that is older than the request could hide a revocation.
-  const freshHead = shareReads(async () => await readHead(db))
+  const freshHead = shareReads(async () => await withinLease(readHead(db)))
 
   const renew = async (request: RenewLeaseRequest): Promise<RenewLeaseResponse> => {
     const { pos: head, epoch } = await freshHead()
@@ -94,6 +95,20 @@ export function serveLog(needs: {
     RenewLeaseResponse.encode(await renew(RenewLeaseRequest.decode(data))).finish()
 
   return { registration, answerOnBus }
+}
+
+/** One connection that hangs must not hold up those who ask later. */
+async function withinLease<Value>(reading: Promise<Value>): Promise<Value> {
+  const late = new AbortController()
+  const tooLate = async (): Promise<never> => {
+    await pause(LEASE_MS, late.signal)
+    throw new Error('PostgreSQL did not answer within the time of a lease')
+  }
+  try {
+    return await Promise.race([reading, tooLate()])
+  } finally {
+    late.abort()
+  }
 }
 
 function isUpToDate(reader: { epoch: string; applied: bigint }, head: Head): boolean {

@@ -1,13 +1,6 @@
 import { sql } from 'kysely'
 import type { Executor } from './database.ts'
-
-/** The PostgreSQL schema of a service: "tunnel_broker" for "tunnel-broker". */
-export function schemaOf(service: string): string {
-  if (!/^[a-z][a-z0-9-]{0,40}$/.test(service)) {
-    throw new Error(`"${service}" is not a service's name`)
-  }
-  return service.replaceAll('-', '_')
-}
+import { schemaOf } from './names.ts'
 
 /**
  * For an administrator's connection, once per service, before its first start: the schema and the log's

@@ -1,3 +1,11 @@
+/** The PostgreSQL schema of a service: "tunnel_broker" for "tunnel-broker". */
+export function schemaOf(service: string): string {
+  if (!/^[a-z][a-z0-9-]{0,40}$/.test(service)) {
+    throw new Error(`"${service}" is not a service's name`)
+  }
+  return service.replaceAll('-', '_')
+}
+
 /** What a service's log is called on the bus and in PostgreSQL. */
 export function namesOf(service: string) {
   return {
