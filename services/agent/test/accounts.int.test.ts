@@ -146,7 +146,13 @@ test('every object names its session, its user and its end', async () => {
   const order = orderFor()
   await provisioned(order)
   const text = await cluster.kubectl([
-    ...['get', 'serviceaccount', order.account, '-n', 'postern-jit', '-o', 'json'],
+    'get',
+    'serviceaccount',
+    order.account,
+    '-n',
+    'postern-jit',
+    '-o',
+    'json',
   ])
   expect(JSON.parse(text).metadata).toMatchObject({
     labels: {
@@ -245,9 +251,7 @@ test('what somebody deletes under a running session is made again', async () => 
   const order = orderFor()
   const { sweep, reports } = await provisioned(order)
   const before = reports.length
-  await cluster.kubectl([
-    ...['delete', 'rolebinding', `${order.account}-postern-view`, '-n', 'red'],
-  ])
+  await cluster.kubectl(['delete', 'rolebinding', `${order.account}-postern-view`, '-n', 'red'])
   await sweep()
   await vi.waitFor(() => expect(reports.length).toBeGreaterThan(before), { timeout: 5_000 })
   expect(await objectsOf(order.sessionId)).toHaveLength(3)

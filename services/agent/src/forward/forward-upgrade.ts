@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import {
   type AgentError,
@@ -25,7 +26,7 @@ const CLOSING_MS = 5_000
  * Carries one upgrade on a connection to kube-apiserver that is used for nothing else. On 101 the two
  * are joined; any other answer is passed on once, bounded, and both connections end (CVE-2018-1002105).
  */
-export async function forwardUpgrade(gateway: TLSSocket, needs: ForwardNeeds): Promise<void> {
+export async function forwardUpgrade(gateway: Socket, needs: ForwardNeeds): Promise<void> {
   const { keeper, live, log, signals } = needs
   gateway.on('error', () => {})
   const head = await readHead(gateway)
@@ -76,7 +77,7 @@ export async function forwardUpgrade(gateway: TLSSocket, needs: ForwardNeeds): P
   }
 }
 
-async function readHead(gateway: TLSSocket): Promise<RequestHead | undefined> {
+async function readHead(gateway: Socket): Promise<RequestHead | undefined> {
   try {
     const length = (await readExactly(gateway, 4, HEAD_MS)).readUInt32BE(0)
     if (length > HEAD_BYTES_MAX) return undefined
@@ -87,14 +88,14 @@ async function readHead(gateway: TLSSocket): Promise<RequestHead | undefined> {
   }
 }
 
-async function refuse(gateway: TLSSocket, error: AgentError, needs: ForwardNeeds): Promise<void> {
+async function refuse(gateway: Socket, error: AgentError, needs: ForwardNeeds): Promise<void> {
   needs.signals.refused.inc({ reason: error })
   if (gateway.writable) gateway.write(framed(agentErrorHead(error)))
   await endAfter(gateway, Buffer.alloc(0))
 }
 
 /** Resolves when the last byte is out and the other side has closed, or does not. */
-function endAfter(gateway: TLSSocket, body: Buffer): Promise<void> {
+function endAfter(gateway: Socket, body: Buffer): Promise<void> {
   return new Promise((resolve) => {
     if (gateway.destroyed) {
       resolve()
