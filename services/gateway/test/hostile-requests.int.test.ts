@@ -1,7 +1,8 @@
 import { type ClientHttp2Session, connect, constants } from 'node:http2'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type Gateway, startGateway, TOKEN } from './testing/gateway-harness.ts'
+import { type Gateway, startGateway } from './testing/gateway-harness.ts'
+import { TOKEN } from './testing/world.ts'
 
 let gateway: Gateway
 let h2: ClientHttp2Session

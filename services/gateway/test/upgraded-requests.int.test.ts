@@ -3,13 +3,9 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { encodeResponseHead, type HeaderLines, type RequestHead } from '@postern/kube-http'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import {
-  eventually,
-  type Gateway,
-  startGateway,
-  TOKEN,
-  withLength,
-} from './testing/gateway-harness.ts'
+import { eventually, type Gateway, startGateway } from './testing/gateway-harness.ts'
+import { withLength } from './testing/recording-agent.ts'
+import { TOKEN } from './testing/world.ts'
 
 let gateway: Gateway
 

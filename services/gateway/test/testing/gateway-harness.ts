@@ -1,27 +1,8 @@
-import { createHash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, connect as netConnect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Duplex } from 'node:stream'
 import { type TLSSocket, connect as tlsConnect } from 'node:tls'
-import {
-  type Cluster,
-  createDecider,
-  type Grant,
-  nextChangeAt,
-  type PolicyRule,
-  type Role,
-  type Snapshot,
-  type User,
-} from '@postern/access'
-import {
-  decodeRequestHead,
-  encodeResponseHead,
-  type HeaderLines,
-  type RequestHead,
-} from '@postern/kube-http'
-import { createMuxSession, type MuxSession, type MuxStream, toDuplex } from '@postern/mux'
+import { createDecider, nextChangeAt } from '@postern/access'
 import { createTestAuthority } from '@postern/pki/testing'
 import { createLog, createMetrics } from '@postern/telemetry'
 import { NoAgentError } from '@postern/tunnel'
@@ -31,25 +12,12 @@ import { createNodeFront } from '../../src/front/node-front.ts'
 import { createRequestLimiter, type RequestLimits } from '../../src/limits/request-limits.ts'
 import { createTokenBucket } from '../../src/limits/token-bucket.ts'
 import { createRequestHandler } from '../../src/request/handle-request.ts'
-import { readExactly } from '../../src/request/read-exactly.ts'
 import { createSessionActivity } from '../../src/session/session-activity.ts'
 import { gatewaySignals } from '../../src/signals.ts'
 import { createLiveRequests } from '../../src/streams/live-requests.ts'
 import { reviewRight } from '../../src/streams/review-right.ts'
-
-export const TOKEN = `ptk_${'a'.repeat(43)}`
-export const OTHER_TOKEN = `ptk_${'b'.repeat(43)}`
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
-
-/** One plain request as the recording agent got it, and how to answer it. */
-export type Received = {
-  readonly head: RequestHead
-  readonly body: Duplex
-  /** Resolves with the whole body. */
-  readonly content: Promise<Buffer>
-  readonly closed: Promise<void>
-  respond(status: number, headers: HeaderLines): Duplex
-}
+import { startAgent } from './recording-agent.ts'
+import { createWorld } from './world.ts'
 
 /** A real front over TLS, the real way of a request, and an agent that records what reaches it. */
 export async function startGateway(options: { limits?: Partial<RequestLimits> } = {}) {
@@ -185,197 +153,6 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
 }
 
 export type Gateway = Awaited<ReturnType<typeof startGateway>>
-
-/** Alice may do everything in namespace "team" of cluster "demo", and read pods everywhere. */
-function createWorld() {
-  const tokens = new Map<string, { tokenId: string; userId: string; expiresAt: string }>()
-  const users = new Map<string, User>()
-  const roles = new Map<string, Role>()
-  const grants = new Map<string, Grant>()
-  const clusters = new Map<string, Cluster>()
-  const world = {
-    tokens,
-    snapshot: EMPTY,
-    change(edit: () => void) {
-      edit()
-      world.snapshot = {
-        users: new Map(users),
-        groups: new Map([['g-dev', { id: 'g-dev', name: 'developers' }]]),
-        roles: new Map(roles),
-        grants: new Map(grants),
-        clusters: new Map(clusters),
-      }
-    },
-    users,
-    roles,
-    grants,
-    clusters,
-    grant(
-      id: string,
-      rules: readonly Partial<PolicyRule>[],
-      namespaces: readonly string[] | 'all',
-    ) {
-      world.change(() => {
-        roles.set(`role-${id}`, { id: `role-${id}`, name: `role-${id}`, rules: rules.map(whole) })
-        grants.set(id, {
-          id,
-          name: id,
-          subjects: [{ kind: 'group', id: 'g-dev' }],
-          roleId: `role-${id}`,
-          clusters: { clusterIds: ['c-demo'] },
-          namespaces: { all: namespaces === 'all', names: namespaces === 'all' ? [] : namespaces },
-        })
-      })
-    },
-    revoke(id: string) {
-      world.change(() => grants.delete(id))
-    },
-  }
-  const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
-  tokens.set(sha256(TOKEN), { tokenId: 't-alice', userId: 'u-alice', expiresAt })
-  tokens.set(sha256(OTHER_TOKEN), { tokenId: 't-bob', userId: 'u-bob', expiresAt })
-  world.change(() => {
-    users.set('u-alice', { id: 'u-alice', name: 'alice', disabled: false, groupIds: ['g-dev'] })
-    users.set('u-bob', { id: 'u-bob', name: 'bob', disabled: false, groupIds: [] })
-    const cluster = { labels: {}, installLevel: 'edit', namespaces: new Map() } as const
-    clusters.set('c-demo', { id: 'c-demo', name: 'demo', ...cluster })
-  })
-  world.grant('everything', [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }], ['team'])
-  world.grant(
-    'readers',
-    [{ verbs: ['get', 'list', 'watch'], apiGroups: [''], resources: ['pods'] }],
-    'all',
-  )
-  return world
-}
-
-const EMPTY: Snapshot = {
-  users: new Map(),
-  groups: new Map(),
-  roles: new Map(),
-  grants: new Map(),
-  clusters: new Map(),
-}
-
-function whole(rule: Partial<PolicyRule>): PolicyRule {
-  return {
-    verbs: [],
-    apiGroups: [],
-    resources: [],
-    resourceNames: [],
-    nonResourceUrls: [],
-    ...rule,
-  }
-}
-
-/** Plays the agent's side of the mux and of upgrade connections, and keeps every head. */
-async function startAgent() {
-  const heads: RequestHead[] = []
-  const handlers = {
-    request: (received: Received): void => {
-      received.respond(200, [['Content-Type', 'application/json']]).end('{}')
-    },
-    upgrade: (_head: RequestHead, socket: Socket): void => {
-      socket.end(withLength(encodeResponseHead({ status: 403, headers: [] })))
-    },
-  }
-  const open = new Set<Socket>()
-  let ends: MuxSession[] = []
-  const muxServer = await listen((socket) => {
-    open.add(socket)
-    const session = createMuxSession(socket, { role: 'server' })
-    ends.push(session)
-    session.onStream((stream, encoded) => {
-      const head = decodeRequestHead(encoded)
-      heads.push(head)
-      handlers.request(toReceived(head, stream))
-    })
-  })
-  const upgradeServer = await listen((socket) => {
-    open.add(socket)
-    socket.on('error', () => {})
-    readUpgradeHead(socket).then(
-      (head) => {
-        heads.push(head)
-        handlers.upgrade(head, socket)
-      },
-      () => socket.destroy(),
-    )
-  })
-  let current: MuxSession | undefined
-  return {
-    heads,
-    handlers,
-    session(): MuxSession {
-      if (current?.state === 'open') return current
-      const socket = netConnect(muxServer.port, '127.0.0.1')
-      open.add(socket)
-      current = createMuxSession(socket, { role: 'client' })
-      return current
-    },
-    async upgradeSocket(): Promise<TLSSocket> {
-      const socket = netConnect({
-        port: upgradeServer.port,
-        host: '127.0.0.1',
-        allowHalfOpen: true,
-      })
-      open.add(socket)
-      // What the gateway uses of it, a plain socket has as well.
-      return socket as unknown as TLSSocket
-    },
-    /** The connection to the agent breaks. */
-    cut() {
-      for (const socket of open) socket.destroy()
-      ends = []
-    },
-    async close() {
-      for (const end of ends) end.close('test over')
-      for (const socket of open) socket.destroy()
-      await Promise.all([muxServer.close(), upgradeServer.close()])
-    },
-  }
-}
-
-function toReceived(head: RequestHead, stream: MuxStream): Received {
-  const { body } = toDuplex(stream)
-  body.on('error', () => {})
-  const chunks: Buffer[] = []
-  return {
-    head,
-    body,
-    get content() {
-      return new Promise<Buffer>((resolve) => {
-        body.on('data', (chunk: Buffer) => chunks.push(chunk))
-        body.on('end', () => resolve(Buffer.concat(chunks)))
-      })
-    },
-    closed: new Promise((resolve) => body.once('close', () => resolve())),
-    respond(status, headers) {
-      stream.sendHead(encodeResponseHead({ status, headers }))
-      body.resume()
-      return body
-    },
-  }
-}
-
-async function readUpgradeHead(socket: Socket): Promise<RequestHead> {
-  const length = (await readExactly(socket, 4, 5_000)).readUInt32BE(0)
-  return decodeRequestHead(await readExactly(socket, length, 5_000))
-}
-
-export function withLength(head: Buffer): Buffer {
-  const prefix = Buffer.alloc(4)
-  prefix.writeUInt32BE(head.length)
-  return Buffer.concat([prefix, head])
-}
-
-async function listen(onConnection: (socket: Socket) => void) {
-  const server = createServer({ allowHalfOpen: true }, onConnection)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  return { port, close: () => new Promise<void>((resolve) => server.close(() => resolve())) }
-}
 
 async function readRecords(spool: Spool) {
   const records: AuditEvent[] = []

@@ -1,0 +1,69 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { createClient, PODS, SECRETS } from './testing/client.ts'
+import { type Gateway, startGateway } from './testing/gateway-harness.ts'
+import type { Received } from './testing/recording-agent.ts'
+
+let gateway: Gateway
+let client: ReturnType<typeof createClient>
+const answers = { request: (_received: Received): void => {} }
+
+beforeAll(async () => {
+  gateway = await startGateway()
+  answers.request = gateway.agent.handlers.request
+})
+afterAll(async () => {
+  await gateway.close()
+})
+beforeEach(async () => {
+  gateway.agent.heads.length = 0
+  gateway.agent.handlers.request = answers.request
+  const everything = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }]
+  gateway.world.grant('everything', everything, ['team'])
+  Object.assign(gateway.state, { lease: true, agentOnline: true, spoolRoom: true })
+  client = createClient(gateway)
+  await gateway.records()
+})
+afterEach(() => client.close())
+
+test('AU-09: what must not run unrecorded is refused when it cannot be recorded; reads go on', async () => {
+  gateway.state.spoolRoom = false
+  expect((await client.ask({ method: 'POST', body: '{}' })).status).toBe(503)
+  expect((await client.ask({ path: SECRETS })).status).toBe(503)
+  expect(gateway.agent.heads).toEqual([])
+  expect((await client.ask()).status).toBe(200)
+})
+
+test.each([
+  { what: 'a write', order: { method: 'POST', body: '{}' } },
+  { what: 'reading secrets', order: { path: SECRETS } },
+  { what: 'a delete', order: { method: 'DELETE', path: `${PODS}/p` } },
+])(
+  'AU-01: the intent of $what is durable before the first byte reaches the agent',
+  async ({ order }) => {
+    const seen: string[] = []
+    const recorded: Promise<unknown>[] = []
+    gateway.agent.handlers.request = (received) => {
+      recorded.push(
+        gateway.records().then((records) => {
+          seen.push(...records.map(({ stage, auditID }) => `${stage} ${auditID}`))
+          received.respond(201, []).end()
+        }),
+      )
+    }
+    const answer = await client.ask(order)
+    await Promise.all(recorded)
+    expect(answer.status).toBe(201)
+    const [head] = gateway.agent.heads
+    expect(seen).toEqual([`RequestReceived ${head?.auditId}`])
+    const [outcome] = await gateway.records()
+    expect(outcome).toMatchObject({ stage: 'ResponseComplete', auditID: head?.auditId })
+    expect(outcome?.annotations).toMatchObject({
+      'postern.dev/decision': 'allow',
+      'postern.dev/grant': 'everything',
+      'postern.dev/session': 'session-of-u-alice',
+      'postern.dev/account': 'ptr-account',
+      'postern.dev/positions': 'identity=1,policy=2,tunnel-broker=3',
+      'postern.dev/token': 't-alice',
+    })
+  },
+)

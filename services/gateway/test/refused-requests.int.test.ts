@@ -1,0 +1,158 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { createClient, http2To, PODS } from './testing/client.ts'
+import { type Gateway, startGateway } from './testing/gateway-harness.ts'
+import type { Received } from './testing/recording-agent.ts'
+import { OTHER_TOKEN, TOKEN } from './testing/world.ts'
+
+let gateway: Gateway
+let client: ReturnType<typeof createClient>
+const answers = { request: (_received: Received): void => {} }
+
+beforeAll(async () => {
+  gateway = await startGateway()
+  answers.request = gateway.agent.handlers.request
+})
+afterAll(async () => {
+  await gateway.close()
+})
+beforeEach(async () => {
+  gateway.agent.heads.length = 0
+  gateway.agent.handlers.request = answers.request
+  const everything = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }]
+  gateway.world.grant('everything', everything, ['team'])
+  Object.assign(gateway.state, { lease: true, agentOnline: true, spoolRoom: true })
+  client = createClient(gateway)
+  await gateway.records()
+})
+afterEach(() => client.close())
+
+test('ER-01: an unknown token is 401 with a Status that says how to renew, and is recorded', async () => {
+  const answer = await client.ask({ token: `ptk_${'z'.repeat(43)}` })
+  expect(answer.status).toBe(401)
+  const status = JSON.parse(answer.text)
+  expect(status).toMatchObject({
+    kind: 'Status',
+    status: 'Failure',
+    reason: 'Unauthorized',
+    code: 401,
+  })
+  expect(status.message).toMatch(/postern login/)
+  const [record] = await gateway.records()
+  expect(record).toMatchObject({
+    stage: 'ResponseComplete',
+    responseStatus: { code: 401 },
+    user: {},
+  })
+  expect(JSON.stringify(gateway.log)).not.toContain('ptk_')
+})
+
+test("ER-02: a denial is a 403 Status with kube-apiserver's own sentence, and is recorded", async () => {
+  const answer = await client.ask({ path: '/api/v1/namespaces/other/secrets' })
+  expect(answer.status).toBe(403)
+  expect(answer.headers['content-type']).toBe('application/json')
+  expect(answer.headers['x-content-type-options']).toBe('nosniff')
+  const status = JSON.parse(answer.text)
+  expect(status.message).toContain(
+    'secrets is forbidden: User "alice" cannot list resource "secrets"',
+  )
+  const [record] = await gateway.records()
+  expect(record).toMatchObject({
+    stage: 'ResponseComplete',
+    verb: 'list',
+    user: { username: 'alice' },
+    objectRef: { resource: 'secrets', namespace: 'other' },
+    annotations: { 'postern.dev/decision': 'deny', 'postern.dev/cluster': 'demo' },
+  })
+  expect(gateway.agent.heads).toEqual([])
+})
+
+test('ER-03: an unknown cluster is 403, never 404, and text on discovery paths', async () => {
+  const resource = await client.ask({ authority: 'nowhere.localhost' })
+  expect([resource.status, resource.headers['content-type']]).toEqual([403, 'application/json'])
+  const discovery = await client.ask({ authority: 'nowhere.localhost', path: '/api' })
+  expect([discovery.status, discovery.headers['content-type']]).toEqual([
+    403,
+    'text/plain; charset=utf-8',
+  ])
+})
+
+test('ER-08: errors to whoever accepts only protobuf are JSON', async () => {
+  const headers = { accept: 'application/vnd.kubernetes.protobuf' }
+  const answer = await client.ask({ path: '/api/v1/namespaces/other/secrets', headers })
+  expect(answer.headers['content-type']).toBe('application/json')
+})
+
+test('someone without any grant gets nothing, not even discovery', async () => {
+  for (const path of ['/api', PODS, '/apis']) {
+    expect((await client.ask({ path, token: OTHER_TOKEN })).status).toBe(403)
+  }
+  expect(gateway.agent.heads).toEqual([])
+})
+
+test('ER-04, ER-05: with the agent offline nothing is sent, and the answer says that and when to retry', async () => {
+  gateway.state.agentOnline = false
+  const before = Date.now()
+  const answer = await client.ask({ method: 'POST', body: '{}' })
+  expect(Date.now() - before).toBeLessThan(2_000)
+  expect(answer.status).toBe(503)
+  expect(answer.headers['retry-after']).toBe('1')
+  expect(JSON.parse(answer.text)).toMatchObject({ reason: 'ServiceUnavailable' })
+  const discovery = await client.ask({ path: '/api' })
+  expect([discovery.status, discovery.headers['retry-after']]).toEqual([502, undefined])
+})
+
+test('ER-06: an answer that is lost after forwarding is 504 without Retry-After', async () => {
+  gateway.agent.handlers.request = () => gateway.agent.cut()
+  const answer = await client.ask({ method: 'POST', body: '{}' })
+  expect(answer.status).toBe(504)
+  expect(answer.headers['retry-after']).toBeUndefined()
+  const records = await gateway.records()
+  expect(records.map(({ stage }) => stage)).toEqual(['RequestReceived', 'ResponseComplete'])
+})
+
+test('without the lease every request is refused with 503 and nothing is forwarded', async () => {
+  gateway.state.lease = false
+  const answer = await client.ask()
+  expect(answer.status).toBe(503)
+  expect(answer.text).toContain('Postern cannot confirm that your access is still current')
+  expect(gateway.agent.heads).toEqual([])
+})
+
+test('a denied request over HTTP/1.1 does not cost the connection, also with a body', async () => {
+  const denied = (extra: string) =>
+    `POST /api/v1/namespaces/other/pods HTTP/1.1\r\nHost: demo.localhost\r\nAuthorization: Bearer ${TOKEN}\r\n${extra}`
+  const { text } = await gateway.raw(
+    `${denied('Content-Length: 2\r\n\r\n{}')}${denied('Content-Length: 2\r\nConnection: close\r\n\r\n{}')}`,
+  )
+  expect(text.match(/HTTP\/1\.1 403 /g)).toHaveLength(2)
+  expect(gateway.agent.heads).toEqual([])
+})
+
+test('ER-07: too many requests are 429 with Retry-After, and nothing is forwarded', async () => {
+  const small = await startGateway({ limits: { perSecondPerUser: 0.001, burstPerUser: 2 } })
+  const session = http2To(small.port)
+  try {
+    const statuses = []
+    for (let count = 0; count < 4; count += 1) statuses.push((await client.ask({ session })).status)
+    expect(statuses).toEqual([200, 200, 429, 429])
+    expect((await client.ask({ session })).headers['retry-after']).toBe('1')
+    // Discovery has a budget of its own.
+    expect((await client.ask({ session, path: '/api' })).status).toBe(200)
+    expect(small.agent.heads).toHaveLength(3)
+  } finally {
+    session.destroy()
+    await small.close()
+  }
+})
+
+test('a body larger than 16 MiB is refused, and its end never reaches the cluster', async () => {
+  let whole = false
+  gateway.agent.handlers.request = (received) => {
+    void received.content.then(() => {
+      whole = true
+    })
+  }
+  const answer = await client.ask({ method: 'POST', body: Buffer.alloc(17 * 1024 * 1024) })
+  expect([413, 'reset']).toContain(answer.status)
+  expect(whole).toBe(false)
+})

@@ -1,0 +1,128 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { createClient } from './testing/client.ts'
+import { type Gateway, startGateway } from './testing/gateway-harness.ts'
+import type { Received } from './testing/recording-agent.ts'
+
+let gateway: Gateway
+let client: ReturnType<typeof createClient>
+const answers = { request: (_received: Received): void => {} }
+
+beforeAll(async () => {
+  gateway = await startGateway()
+  answers.request = gateway.agent.handlers.request
+})
+afterAll(async () => {
+  await gateway.close()
+})
+beforeEach(async () => {
+  gateway.agent.heads.length = 0
+  gateway.agent.handlers.request = answers.request
+  const everything = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }]
+  gateway.world.grant('everything', everything, ['team'])
+  Object.assign(gateway.state, { lease: true, agentOnline: true, spoolRoom: true })
+  client = createClient(gateway)
+  await gateway.records()
+})
+afterEach(() => client.close())
+
+test('SR-05: whoami shows the human and the session, never the account', async () => {
+  const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews'
+  const answer = await client.ask({ method: 'POST', path, body: '{}' })
+  expect(answer.status).toBe(201)
+  expect(JSON.parse(answer.text).status.userInfo).toMatchObject({
+    username: 'alice',
+    groups: ['developers'],
+    extra: { 'postern.dev/session': ['session-of-u-alice'] },
+  })
+  expect(answer.text).not.toContain('ptr-account')
+})
+
+const SSAR = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
+test.each([
+  { id: 'SR-01', policy: false, cluster: true, allowed: false },
+  { id: 'SR-02', policy: true, cluster: false, allowed: false },
+  { id: 'both', policy: true, cluster: true, allowed: true },
+])(
+  '$id: can-i is the answer of policy and cluster together',
+  async ({ policy, cluster, allowed }) => {
+    gateway.agent.handlers.request = (received) => {
+      void received.content.then((content) => {
+        expect(JSON.parse(content.toString()).spec.resourceAttributes.resource).toBe('deployments')
+        received
+          .respond(201, [['Content-Type', 'application/json']])
+          .end(JSON.stringify({ status: { allowed: cluster } }))
+      })
+    }
+    const resourceAttributes = {
+      namespace: policy ? 'team' : 'other',
+      verb: 'delete',
+      group: 'apps',
+      resource: 'deployments',
+    }
+    const headers = { 'content-type': 'application/json' }
+    const answer = await client.ask({
+      method: 'POST',
+      path: SSAR,
+      headers,
+      body: JSON.stringify({ spec: { resourceAttributes } }),
+    })
+    expect(JSON.parse(answer.text).status.allowed).toBe(allowed)
+    expect(gateway.agent.heads).toHaveLength(policy ? 1 : 0)
+  },
+)
+
+test('SR-06: can-i asked in protobuf is answered in JSON', async () => {
+  const field = (number: number, bytes: Buffer) =>
+    Buffer.concat([Buffer.from([(number << 3) | 2, bytes.length]), bytes])
+  const attributes = Buffer.concat([
+    field(1, Buffer.from('other')),
+    field(2, Buffer.from('list')),
+    field(5, Buffer.from('secrets')),
+  ])
+  const review = field(2, field(1, attributes))
+  const body = Buffer.concat([Buffer.from('k8s\0'), field(1, Buffer.alloc(0)), field(2, review)])
+  const headers = {
+    'content-type': 'application/vnd.kubernetes.protobuf',
+    accept: 'application/vnd.kubernetes.protobuf',
+  }
+  const answer = await client.ask({ method: 'POST', path: SSAR, headers, body })
+  expect(answer.headers['content-type']).toBe('application/json')
+  expect(JSON.parse(answer.text)).toMatchObject({
+    spec: { resourceAttributes: { namespace: 'other', verb: 'list', resource: 'secrets' } },
+    status: { allowed: false },
+  })
+  const torn = await client.ask({ method: 'POST', path: SSAR, headers, body: body.subarray(0, -3) })
+  expect(torn.status).toBe(415)
+  expect(gateway.agent.heads).toEqual([])
+})
+
+test('SR-04: can-i --list is what policy and cluster both allow', async () => {
+  gateway.agent.handlers.request = (received) => {
+    const resourceRules = [
+      { verbs: ['get', 'delete'], apiGroups: [''], resources: ['pods', 'secrets'] },
+    ]
+    received
+      .respond(201, [])
+      .end(JSON.stringify({ status: { resourceRules, nonResourceRules: [], incomplete: false } }))
+  }
+  const path = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews'
+  const headers = { 'content-type': 'application/json' }
+  const list = async (namespace: string) => {
+    const answer = await client.ask({
+      method: 'POST',
+      path,
+      headers,
+      body: JSON.stringify({ spec: { namespace } }),
+    })
+    return JSON.parse(answer.text).status.resourceRules
+  }
+  expect(await list('other')).toEqual([
+    { verbs: ['get'], apiGroups: [''], resources: ['pods'], resourceNames: [] },
+  ])
+  expect(await list('team')).toContainEqual({
+    verbs: ['get', 'delete'],
+    apiGroups: [''],
+    resources: ['pods', 'secrets'],
+    resourceNames: [],
+  })
+})
