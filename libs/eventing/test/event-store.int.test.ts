@@ -191,6 +191,23 @@ test('an own log with a type that this version does not know is not decided on',
 })
 
 describe('projections', () => {
+  test('the RPC rebuilds them, one rebuild at a time', async () => {
+    const own = await openLedger(await createDatabase(inject('postgresUrl')))
+    await create('a', 'a', own)
+    const { rebuild } = own.registration.handlers as {
+      rebuild: (request: object, context: object) => Promise<object>
+    }
+    const run = async () => await rebuild({ verify: true }, { call: { actor } })
+    const [first, second] = await Promise.allSettled([run(), run()])
+    expect(first).toMatchObject({
+      status: 'fulfilled',
+      value: { pos: 1n, projections: [{ projection: 'directory', events: 1n, equal: true }] },
+    })
+    expect(second).toMatchObject({ status: 'rejected', reason: { reason: 'REBUILD_RUNNING' } })
+    expect(await run()).toMatchObject({ pos: 1n })
+    await own.stop()
+  })
+
   test('one of a higher version is rebuilt at start, and an older process then writes nothing', async () => {
     const database = await createDatabase(inject('postgresUrl'))
     const older = await openLedger(database)
