@@ -6,5 +6,12 @@ export {
   type KubeClusterPrograms,
   startKubeCluster,
 } from './kube-cluster.ts'
-export { findNats, type LocalNats, type NatsProgram, type NatsUser, startNats } from './nats.ts'
+export {
+  findNats,
+  type LocalNats,
+  type NatsProgram,
+  type NatsUser,
+  natsConfig,
+  startNats,
+} from './nats.ts'
 export { type LocalPostgres, startPostgres } from './postgres.ts'

@@ -37,24 +37,13 @@ export async function startNats(options: {
   mkdirSync(options.dir, { recursive: true, mode: 0o700 })
   const port = options.port ?? (await freePort())
   const configFile = join(options.dir, 'nats-server.conf')
-  const users = options.users.map(({ user, password, publish }) => ({
-    user,
-    password,
-    ...(publish === undefined ? {} : { permissions: { publish, subscribe: '>' } }),
-  }))
-  const config = {
+  const config = natsConfig({
     host: '127.0.0.1',
     port,
-    max_payload: 1_048_576,
-    jetstream: {
-      store_dir: join(options.dir, 'jetstream'),
-      sync_interval: 'always',
-      max_memory_store: 67_108_864,
-      max_file_store: 10_737_418_240,
-    },
-    authorization: { users },
-  }
-  writeFileSync(configFile, JSON.stringify(config, undefined, 2), { mode: 0o600 })
+    storeDir: join(options.dir, 'jetstream'),
+    users: options.users,
+  })
+  writeFileSync(configFile, config, { mode: 0o600 })
   const logFile = join(options.dir, 'nats-server.log')
   writeFileSync(logFile, '')
   const child = startChild({ command: options.program.file, args: ['-c', configFile], logFile })
@@ -72,6 +61,38 @@ export async function startNats(options: {
     origin: options.program.origin,
     stop: (signal) => child.stop(signal),
   }
+}
+
+/**
+ * A nats-server.conf (JSON is one): JetStream on that folder, every message on the disk before it is
+ * acknowledged; with `monitor`, health and numbers over plain HTTP there.
+ */
+export function natsConfig(options: {
+  host: string
+  port: number
+  storeDir: string
+  users: readonly NatsUser[]
+  monitor?: string
+}): string {
+  const users = options.users.map(({ user, password, publish }) => ({
+    user,
+    password,
+    ...(publish === undefined ? {} : { permissions: { publish, subscribe: '>' } }),
+  }))
+  const config = {
+    host: options.host,
+    port: options.port,
+    ...(options.monitor === undefined ? {} : { http: options.monitor }),
+    max_payload: 1_048_576,
+    jetstream: {
+      store_dir: options.storeDir,
+      sync_interval: 'always',
+      max_memory_store: 67_108_864,
+      max_file_store: 10_737_418_240,
+    },
+    authorization: { users },
+  }
+  return JSON.stringify(config, undefined, 2)
 }
 
 export type NatsProgram = { readonly file: string; readonly origin: string }

@@ -2,7 +2,7 @@ import { provisionLogSql } from '@postern/eventing'
 import pg from 'pg'
 import { LOG_OWNERS, type LogOwner } from './secrets.ts'
 
-const DATABASE = 'postern'
+export const DATABASE = 'postern'
 
 /**
  * Gives each log owner a role and a schema in one database. The log's tables belong to the
@@ -44,7 +44,7 @@ export async function prepareDatabases(
   }
 }
 
-function roleOf(owner: LogOwner): string {
+export function roleOf(owner: LogOwner): string {
   return `postern_${owner.replaceAll('-', '_')}`
 }
 

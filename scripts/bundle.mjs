@@ -1,0 +1,91 @@
+// Bundles each service for its image: dist/images/<service>/{main,telemetry}.js with everything they
+// import, so that an image needs no package manager and no sources, and starts from a few files.
+//
+//   node scripts/bundle.mjs [service ...]
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const out = join(root, 'dist', 'images')
+
+/** Loaded from node_modules at run time: it is machine code. */
+const NATIVE = '@node-rs/argon2'
+
+/** Asked for by a library when they are there; they never are. */
+const ABSENT = ['pg-native', 'bufferutil', 'utf-8-validate']
+
+const services = globSync('services/*/src/main.ts', { cwd: root })
+  .map((file) => basename(dirname(dirname(file))))
+  .filter((name) => name !== 'cli')
+
+/** What is run beside the services: jobs of deploy/bootstrap. */
+const jobs = { databases: 'deploy/bootstrap/src/compose-databases.ts' }
+
+const programs = [...services, ...Object.keys(jobs)]
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : programs
+for (const name of wanted) {
+  if (!programs.includes(name)) {
+    process.stderr.write(`no program "${name}"; there are: ${programs.join(', ')}\n`)
+    process.exit(2)
+  }
+}
+for (const name of wanted) {
+  const folder = join(out, name)
+  rmSync(folder, { recursive: true, force: true })
+  const bytes = await bundle(name, folder)
+  process.stdout.write(`${name}: ${Math.round(bytes / 1024)} KiB\n`)
+}
+
+async function bundle(name, folder) {
+  const source = jobs[name] ?? `services/${name}/src/main.ts`
+  const own = `services/${name}/src/telemetry.ts`
+  const telemetry = existsSync(join(root, own)) ? own : 'libs/telemetry/src/preload.ts'
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: [
+      { in: source, out: 'main' },
+      { in: telemetry, out: 'telemetry' },
+    ],
+    outdir: folder,
+    bundle: true,
+    // What is imported when it is needed (OpenTelemetry's SDK) stays a file that nobody loads else.
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    conditions: ['@postern/source'],
+    external: [NATIVE, ...ABSENT],
+    banner: {
+      js: "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);",
+    },
+    minify: true,
+    // A stack trace in a log must name functions as the source does.
+    keepNames: true,
+    legalComments: 'external',
+    metafile: true,
+    logLevel: 'warning',
+  })
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ type: 'module' })}\n`)
+  const outputs = Object.values(result.metafile.outputs)
+  const isNative = outputs.some(({ imports }) => imports.some(({ path }) => path === NATIVE))
+  if (isNative) copyNative(folder)
+  return outputs.reduce((sum, one) => sum + one.bytes, 0)
+}
+
+/** The package and the builds of it that this machine's platform got. */
+function copyNative(folder) {
+  const { optionalDependencies } = JSON.parse(
+    readFileSync(join(root, 'node_modules', NATIVE, 'package.json'), 'utf8'),
+  )
+  const installed = Object.keys(optionalDependencies).filter((name) =>
+    existsSync(join(root, 'node_modules', name)),
+  )
+  if (installed.length === 0) throw new Error(`no build of ${NATIVE} is installed`)
+  for (const name of [NATIVE, ...installed]) {
+    const to = join(folder, 'node_modules', name)
+    mkdirSync(dirname(to), { recursive: true })
+    cpSync(join(root, 'node_modules', name), to, { recursive: true, dereference: true })
+  }
+}
