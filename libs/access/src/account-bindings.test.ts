@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { accountBindings } from './account-bindings.ts'
 import { resourceAttributes } from './attributes.ts'
+import { mayExist, verbsOfSubresource } from './built-in-resources.ts'
 import { coveringTier } from './covering-tier.ts'
 import { compileRules, rulesAllow } from './rules.ts'
 import type { Grant, InstallLevel, PolicyRule } from './snapshot.ts'
@@ -43,7 +44,27 @@ test.each<{ rules: PolicyRule[]; tier: string | undefined }>([
   { rules: roles.rules, tier: 'postern-admin' },
   { rules: roles.impersonates, tier: undefined },
   { rules: [...roles.rules, ...roles.impersonates], tier: undefined },
-  { rules: [ruleOf({ verbs: ['escalate', 'bind'], resources: ['x'] })], tier: undefined },
+  {
+    rules: [
+      ruleOf({
+        verbs: ['escalate', 'bind'],
+        apiGroups: ['rbac.authorization.k8s.io'],
+        resources: ['clusterroles'],
+      }),
+    ],
+    tier: undefined,
+  },
+  {
+    // A pair that does not exist needs nobody: there are no deployments in the core group.
+    rules: [ruleOf({ verbs: READ, apiGroups: ['', 'apps'], resources: ['pods', 'deployments'] })],
+    tier: 'postern-view',
+  },
+  { rules: [ruleOf({ verbs: ['*'], resources: ['pods/log'] })], tier: 'postern-view' },
+  { rules: [ruleOf({ verbs: ['*'], resources: ['pods', 'pods/exec'] })], tier: 'postern-edit' },
+  {
+    rules: [ruleOf({ verbs: ['*'], apiGroups: ['x.example'], resources: ['pods/exec'] })],
+    tier: 'postern-admin',
+  },
   { rules: [ruleOf({ verbs: ['post'], nonResourceUrls: ['/x'] })], tier: undefined },
 ])('$rules needs $tier', ({ rules, tier }) => {
   expect(coveringTier(rules)).toBe(tier)
@@ -89,6 +110,11 @@ test('what a covered role allows, its tier allows', () => {
       name: fc.constantFrom('', 'x'),
     })
     .map(resourceAttributes)
+    .filter(({ verb, apiGroup, resource, subresource }) => {
+      const name = subresource === '' ? resource : `${resource}/${subresource}`
+      const verbs = verbsOfSubresource(apiGroup, name) ?? STANDARD_VERBS
+      return mayExist(apiGroup, name) && verbs.includes(verb)
+    })
   fc.assert(
     fc.property(fc.array(rule, { maxLength: 3, minLength: 1 }), request, (rules, asked) => {
       const tier = coveringTier(rules)

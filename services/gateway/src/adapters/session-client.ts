@@ -27,7 +27,9 @@ export function createSessionClient(clients: RpcClients) {
         const rejection = toRejection(cause)
         if (rejection === undefined) throw cause
         const denied = DENIALS.includes(rejection.category)
-        throw new SessionRefusedError(rejection.message, { cause, denied })
+        const details = Object.values(rejection.details).filter((detail) => detail !== '')
+        const message = [rejection.message, ...details].join(': ')
+        throw new SessionRefusedError(message, { cause, denied })
       }
     },
 
