@@ -12,10 +12,12 @@ import { createActivityStore } from './session/activity.ts'
 import { createKeepSessions } from './session/keep-sessions.ts'
 import { createOpenSession } from './session/open-session.ts'
 import type { SessionEvent } from './session/session.ts'
+import { createSessionChanges } from './session/session-changes.ts'
 import { sessionCodec } from './session/session-codec.ts'
 import { createSessionRepository } from './session/session-repository.ts'
 import { createSessionRpc } from './session/session-rpc.ts'
 import { sessionsProjection } from './session/sessions-projection.ts'
+import { createSessionSignals } from './signals.ts'
 
 const KEEP_EVERY_MS = 1000
 
@@ -32,18 +34,26 @@ export const sessionService = defineService<
     migrations: { '0001-sessions': sessionsMigration },
   },
 
-  async compose({ config, db, store, bus, identity, clients, log, now }) {
+  async compose({ config, db, store, bus, identity, clients, log, metrics, now }) {
+    const signals = createSessionSignals({ log, metrics })
     const replica = createReplica({ clients, bus, log, now, leases: false })
     const access = createReplicaAccess(replica)
-    const sessions = createSessionRepository({ db, store })
+    const changes = createSessionChanges({
+      db,
+      onError: (err) => signals.lookingFailed({ err }),
+    })
+    const sessions = createSessionRepository({ db, store, changes })
     const activity = createActivityStore({ db })
     const openSession = createOpenSession({
       sessions,
+      changes,
+      activity,
       access,
       now,
       random: randomBytes,
       lifetimeSeconds: config.lifetimeSeconds,
       waitMs: config.accountWaitSeconds * 1000,
+      signals,
     })
     const keepSessions = createRepeated({
       work: createKeepSessions({
@@ -52,21 +62,22 @@ export const sessionService = defineService<
         access,
         now,
         idleSecondsMax: config.idleSeconds,
-        log,
+        signals,
       }),
       everyMs: KEEP_EVERY_MS,
-      onError: (error) => log.warn({ err: error }, 'sessions could not be kept; trying again'),
+      onError: (err) => signals.keepingFailed({ err }),
     })
-    const unsubscribe = bus.subscribeCore('postern.hint.session', () => sessions.noteChange())
+    const unsubscribe = bus.subscribeCore('postern.hint.session', () => changes.look())
     const stopListening = access.onChange(() => keepSessions.soon())
 
     return {
       rpc: [
-        createSessionRpc({ sessions, activity, access, openSession }),
-        createAgentSessionRpc({ sessions, identity }),
+        createSessionRpc({ sessions, activity, access, openSession, now }),
+        createAgentSessionRpc({ sessions, changes, access, identity }),
       ],
       async start() {
         replica.start()
+        changes.start()
         keepSessions.start()
       },
       async ready() {
@@ -76,6 +87,7 @@ export const sessionService = defineService<
         stopListening()
         unsubscribe()
         await keepSessions.stop()
+        await changes.stop()
         await replica.stop()
       },
     }

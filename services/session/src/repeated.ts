@@ -10,12 +10,14 @@ export type Repeated = {
 export function createRepeated(needs: {
   work: () => Promise<void>
   everyMs: number
+  /** Called for the first failure of a row: the next ones tell nothing new. */
   onError: (error: unknown) => void
 }): Repeated {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> | undefined
   let isAsked = false
   let isStopped = true
+  let isFailing = false
 
   function run(): void {
     if (isStopped) return
@@ -24,15 +26,22 @@ export function createRepeated(needs: {
       return
     }
     clearTimeout(timer)
-    running = needs
-      .work()
-      .catch(needs.onError)
-      .finally(() => {
-        running = undefined
-        if (isStopped) return
-        timer = setTimeout(run, isAsked ? 0 : needs.everyMs)
-        isAsked = false
-      })
+    isAsked = false
+    running = attempt().finally(() => {
+      running = undefined
+      // What fails is not tried again at once, however often it is asked for.
+      if (!isStopped) timer = setTimeout(run, isAsked && !isFailing ? 0 : needs.everyMs)
+    })
+  }
+
+  async function attempt(): Promise<void> {
+    try {
+      await needs.work()
+      isFailing = false
+    } catch (error) {
+      if (!isFailing) needs.onError(error)
+      isFailing = true
+    }
   }
 
   return {

@@ -46,8 +46,10 @@ export function createSessionClient(controlPlane: ControlPlane) {
         )
         return 'taken'
       } catch (error) {
-        if (toRejection(error) !== undefined) return 'refused'
-        throw error
+        const rejection = toRejection(error)
+        // Not now is no refusal.
+        if (rejection === undefined || rejection.category === 'unavailable') throw error
+        return 'refused'
       }
     },
   }

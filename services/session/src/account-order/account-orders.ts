@@ -1,3 +1,4 @@
+import type { SessionChanges } from '../session/session-changes.ts'
 import type { SessionRepository, SessionRow } from '../session/session-repository.ts'
 
 /** The wanted state of one session's account, for the agents of its cluster. */
@@ -15,26 +16,33 @@ export type AccountOrder = {
 
 export type OrderMessage = { order: AccountOrder } | { synced: true }
 
-/** How often the log is looked at when nobody says that something changed. */
-const LOOK_AGAIN_MS = 500
+/** How long an agent may wait for what nobody told this process of. */
+const LOOK_AGAIN_MS = 5000
 
 /**
  * Everything that must exist, or go, in a cluster now; then `synced`; then every change, until the
- * signal. Orders repeat harmlessly: each says the whole wanted state of its session.
+ * signal, or until the log turns out to be another one: whoever watches then begins anew. Orders
+ * repeat harmlessly: each says the whole wanted state of its session.
  */
 export async function* watchOrders(
-  sessions: SessionRepository,
+  { sessions, changes }: { sessions: SessionRepository; changes: SessionChanges },
   clusterId: string,
   signal: AbortSignal,
 ): AsyncGenerator<OrderMessage> {
-  let pos = 0n
-  for (let first = true; !signal.aborted; first = false) {
-    for (const row of await sessions.changedSince(clusterId, pos)) {
+  const first = changes.seen(clusterId)
+  let isSynced = false
+  for (let pos = 0n; !signal.aborted; ) {
+    const seen = changes.seen(clusterId)
+    if (seen.log !== first.log) return
+    const rows = await sessions.changedSince(clusterId, pos)
+    for (const row of rows) {
       pos = row.pos
       yield { order: toOrder(row) }
     }
-    if (first) yield { synced: true }
-    await sessions.changed(LOOK_AGAIN_MS, signal)
+    if (rows.length > 0) continue
+    if (!isSynced) yield { synced: true }
+    isSynced = true
+    await changes.more(clusterId, seen, LOOK_AGAIN_MS, signal)
   }
 }
 

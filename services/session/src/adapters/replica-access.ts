@@ -8,10 +8,24 @@ export function createReplicaAccess(replica: Replica): AccessView {
   return {
     ready: () => replica.caughtUp,
     onChange: (listener) => replica.onChange(listener),
-    findUser: (reference) =>
-      isId(reference)
-        ? replica.snapshot().users.get(reference)?.id
-        : replica.userByName(reference)?.id,
+    findUser: (reference) => (isId(reference) ? reference : replica.userByName(reference)?.id),
+    hasCluster: (clusterId) => replica.snapshot().clusters.has(clusterId),
+    hasAgent: (clusterId, agentId) => replica.hasAgent(clusterId, agentId),
+    until: async (isSo, timeoutMs, signal) => {
+      if (isSo()) return
+      const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+      await new Promise<void>((resolve) => {
+        const settle = () => {
+          if (!deadline.aborted && !isSo()) return
+          end()
+          deadline.removeEventListener('abort', settle)
+          resolve()
+        }
+        const end = replica.onChange(settle)
+        deadline.addEventListener('abort', settle)
+        settle()
+      })
+    },
     judge: (userId, clusterId, at) => judge(replica, userId, clusterId, at),
   }
 }

@@ -1,13 +1,18 @@
 import type { Binding } from './session.ts'
 
-/** What identity, policy and tunnel-broker say now about a user and a cluster. */
+/** What identity, policy and tunnel-broker say now about users, clusters and agents. */
 export type AccessView = {
-  /** False until everything was read once: until then nothing is concluded from what is missing. */
+  /** False until everything was read once, and while a log is read anew: nothing is concluded then. */
   ready(): boolean
   judge(userId: string, clusterId: string, at: Date): Judgement
-  /** The id of a user, by id or name. */
+  /** The id of a user by name; an id stays as it is, also of a user who is gone. */
   findUser(reference: string): string | undefined
+  hasCluster(clusterId: string): boolean
+  /** Whether the agent joined the cluster and was not removed. */
+  hasAgent(clusterId: string, agentId: string): boolean
   onChange(listener: () => void): () => void
+  /** Resolves when the condition holds after a change, when the time is up, or at the signal. */
+  until(isSo: () => boolean, timeoutMs: number, signal: AbortSignal): Promise<void>
 }
 
 export type Judgement = {

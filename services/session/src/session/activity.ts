@@ -10,7 +10,7 @@ export type Activity = {
 /** When sessions were last used. High-rate facts that gateways report: not events. */
 export function createActivityStore({ db }: { db: Kysely<SessionDatabase> }) {
   return {
-    /** Keeps the latest moment of each session, whichever gateway saw it. */
+    /** Keeps the latest moment of each session, whichever gateway saw it. Each session once. */
     async note(activities: readonly Activity[]): Promise<void> {
       if (activities.length === 0) return
       const rows = activities.map(({ sessionId, lastActiveAt, openStreams }) => ({
@@ -28,15 +28,6 @@ export function createActivityStore({ db }: { db: Kysely<SessionDatabase> }) {
           }),
         )
         .execute()
-    },
-
-    /** By session id. */
-    async lastActive(): Promise<ReadonlyMap<string, Date>> {
-      const rows = await db
-        .selectFrom('activity')
-        .select(['session_id', 'last_active_at'])
-        .execute()
-      return new Map(rows.map((row) => [row.session_id, row.last_active_at]))
     },
 
     /** Forgets sessions that are over. */

@@ -1,37 +1,32 @@
-import { EventEmitter, once } from 'node:events'
 import type { Actor, EventStore } from '@postern/eventing'
 import type { Kysely, Selectable } from 'kysely'
 import type { SessionDatabase } from '../database.ts'
 import { type Binding, type SessionCommand, type SessionEvent, session } from './session.ts'
+import type { SessionChanges } from './session-changes.ts'
 
 export type SessionRow = Omit<Selectable<SessionDatabase['sessions']>, 'bindings'> & {
   bindings: Binding[]
 }
 
+const PAGE = 500
+
 export type SessionRepository = ReturnType<typeof createSessionRepository>
 
-/** Reads and writes sessions. `changed` wakes whoever waits for one to become different. */
+export type LiveSession = SessionRow & { readonly lastActiveAt: Date | undefined }
+
+/** Reads and writes sessions. */
 export function createSessionRepository(needs: {
   db: Kysely<SessionDatabase>
   store: EventStore<SessionDatabase, SessionEvent>
+  changes: SessionChanges
 }) {
-  const { db, store } = needs
-  const changes = new EventEmitter().setMaxListeners(0)
+  const { db, store, changes } = needs
 
   return {
     /** @throws Rejection */
     async execute(sessionId: string, command: SessionCommand, actor: Actor): Promise<void> {
       await store.execute({ stream: `session-${sessionId}`, decider: session, command, actor })
-      changes.emit('change')
-    },
-
-    /** Another process changed something, or may have. */
-    noteChange: () => changes.emit('change'),
-
-    /** Resolves at the next change, or when the time is up: look again either way. */
-    async changed(timeoutMs: number, signal: AbortSignal): Promise<void> {
-      const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
-      await once(changes, 'change', { signal: deadline }).catch(() => {})
+      changes.look()
     },
 
     async find(sessionId: string): Promise<SessionRow | undefined> {
@@ -54,17 +49,25 @@ export function createSessionRepository(needs: {
       return row === undefined ? undefined : toRow(row)
     },
 
-    /** Sessions whose account somebody still has to care for. */
-    async live(): Promise<SessionRow[]> {
+    /** Sessions that are in use, with when they were last used, after an id; in order of ids. */
+    async live(after: string): Promise<LiveSession[]> {
       const rows = await db
         .selectFrom('sessions')
-        .selectAll()
+        .leftJoin('activity', 'activity.session_id', 'sessions.session_id')
+        .selectAll('sessions')
+        .select('activity.last_active_at')
         .where('state', 'in', ['opening', 'active'])
+        .where('sessions.session_id', '>', after)
+        .orderBy('sessions.session_id')
+        .limit(PAGE)
         .execute()
-      return rows.map(toRow)
+      return rows.map(({ last_active_at: at, ...row }) => ({
+        ...toRow(row),
+        lastActiveAt: at ?? undefined,
+      }))
     },
 
-    /** What changed on a cluster after a position, in order; from 0 only what is not over. */
+    /** What changed on a cluster after a position and is not over, in order; at most a page. */
     async changedSince(clusterId: string, pos: bigint): Promise<SessionRow[]> {
       const rows = await db
         .selectFrom('sessions')
@@ -73,6 +76,7 @@ export function createSessionRepository(needs: {
         .where('pos', '>', pos)
         .where('state', '<>', 'ended')
         .orderBy('pos')
+        .limit(PAGE)
         .execute()
       return rows.map(toRow)
     },

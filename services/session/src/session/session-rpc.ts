@@ -1,13 +1,14 @@
 import { rejections } from '@postern/errors'
-import { parseId } from '@postern/ids'
+import { isId, parseId } from '@postern/ids'
 import {
   type Session,
+  type SessionActivity,
   SessionServiceDefinition,
   SessionState,
 } from '@postern/proto/postern/session/v1/session'
 import { type Call, register } from '@postern/rpc'
 import type { AccessView } from './access-view.ts'
-import type { ActivityStore } from './activity.ts'
+import type { Activity, ActivityStore } from './activity.ts'
 import type { createOpenSession } from './open-session.ts'
 import { END_REASONS } from './session.ts'
 import type { SessionRepository, SessionRow } from './session-repository.ts'
@@ -18,6 +19,7 @@ const rejected = rejections({
   NOT_YOURS: ['permission_denied', "only your own sessions: others' need session.sessions.list"],
   PAGE_SIZE: ['invalid_argument', 'page_size is 1 to 1000'],
   TOO_MANY: ['invalid_argument', 'at most 1000 activities in a report'],
+  STARTING: ['unavailable', 'the session service is still reading the logs; try again'],
 })
 
 const PAGE_SIZE_DEFAULT = 100
@@ -29,8 +31,9 @@ export function createSessionRpc(needs: {
   activity: ActivityStore
   access: AccessView
   openSession: ReturnType<typeof createOpenSession>
+  now: () => Date
 }) {
-  const { sessions, activity, access, openSession } = needs
+  const { sessions, activity, access, openSession, now } = needs
 
   /** A user's own session, or anyone's with the permission. What is not yours does not exist. */
   async function findFor(call: Call, permission: string, id: string): Promise<SessionRow> {
@@ -46,6 +49,7 @@ export function createSessionRpc(needs: {
     const own = call.user?.userId
     const all = call.can('session.sessions.list')
     if (reference === '*' && all) return undefined
+    if (reference !== '' && !isId(reference) && !access.ready()) throw rejected('STARTING')
     const userId = reference === '' ? own : access.findUser(reference)
     if (!all && userId !== own) throw rejected('NOT_YOURS')
     if (userId === undefined) throw rejected('USER_NOT_FOUND')
@@ -63,12 +67,7 @@ export function createSessionRpc(needs: {
 
     async reportActivity(request) {
       if (request.activities.length > ACTIVITIES_MAX) throw rejected('TOO_MANY')
-      const activities = request.activities.map(({ sessionId, lastActiveAt, openStreams }) => ({
-        sessionId: parseId('session', sessionId),
-        lastActiveAt: new Date(lastActiveAt ?? 0),
-        openStreams,
-      }))
-      await activity.note(activities)
+      await activity.note(toActivities(request.activities, now()))
       return {}
     },
 
@@ -99,6 +98,20 @@ export function createSessionRpc(needs: {
       return {}
     },
   })
+}
+
+/** Each session once. A gateway whose clock is ahead keeps no session alive for longer. */
+function toActivities(reported: readonly SessionActivity[], now: Date): Activity[] {
+  const latest = new Map<string, Activity>()
+  for (const { sessionId: id, lastActiveAt: at, openStreams } of reported) {
+    const sessionId = parseId('session', id)
+    const moment = new Date(at ?? 0)
+    const lastActiveAt = moment > now ? now : moment
+    const known = latest.get(sessionId)
+    if (known !== undefined && known.lastActiveAt >= lastActiveAt) continue
+    latest.set(sessionId, { sessionId, lastActiveAt, openStreams })
+  }
+  return [...latest.values()]
 }
 
 const STATES = {

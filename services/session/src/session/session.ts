@@ -16,6 +16,8 @@ export type Session =
       provisioned: number
       /** The agent's last complaint about the wanted version. */
       problem: string
+      /** How many there were about that version. */
+      complaints: number
     }
 
 /** One role that the account holds: in the namespaces, or cluster-wide where none is named. */
@@ -74,6 +76,7 @@ export type SessionEvent =
   | { type: 'AccountRemoved'; sessionId: string; agentId: string }
 
 const PROBLEM_CHARACTERS_MAX = 500
+const COMPLAINTS_MAX = 20
 
 export const sessionRejected = rejections({
   SESSION_EXISTS: ['already_exists', 'the user already has a session on this cluster'],
@@ -121,9 +124,11 @@ export const session: Decider<Session, SessionCommand, SessionEvent> = {
       }
       case 'RecordFailed': {
         const { version, agentId } = command
-        const reason = command.reason.slice(0, PROBLEM_CHARACTERS_MAX)
+        const reason = toProblem(command.reason)
         if (state.status !== 'open' || version !== state.version) return []
         if (version <= state.provisioned || reason === state.problem) return []
+        // An agent whose words differ at every attempt must not fill the log.
+        if (state.complaints >= COMPLAINTS_MAX) return []
         return [{ type: 'AccountFailed', sessionId, version, agentId, reason }]
       }
       case 'EndSession':
@@ -139,17 +144,23 @@ export const session: Decider<Session, SessionCommand, SessionEvent> = {
   evolve(state, event) {
     if (event.type === 'SessionOpened') {
       const { sessionId, userId, clusterId } = event
-      const nothing = { version: 0, bindings: [], provisioned: 0, problem: '' }
+      const nothing = { version: 0, bindings: [], provisioned: 0, problem: '', complaints: 0 }
       return { status: 'open', sessionId, userId, clusterId, ...nothing }
     }
     if (state.status === 'absent') return state
     switch (event.type) {
       case 'AccountDesired':
-        return { ...state, version: event.version, bindings: event.bindings, problem: '' }
+        return {
+          ...state,
+          version: event.version,
+          bindings: event.bindings,
+          problem: '',
+          complaints: 0,
+        }
       case 'AccountProvisioned':
         return { ...state, provisioned: event.version, problem: '' }
       case 'AccountFailed':
-        return { ...state, problem: event.reason }
+        return { ...state, problem: event.reason, complaints: state.complaints + 1 }
       case 'SessionEnded':
         return { ...state, status: 'ended' }
       case 'AccountRemoved':
@@ -161,6 +172,14 @@ export const session: Decider<Session, SessionCommand, SessionEvent> = {
 /** Both are sorted by whoever computes them, so the same bindings are the same text. */
 function isSame(left: readonly Binding[], right: readonly Binding[]): boolean {
   return JSON.stringify(copyOf(left)) === JSON.stringify(copyOf(right))
+}
+
+/** An agent's words as one line that every reader and the database can take. */
+function toProblem(text: string): string {
+  const line = text.replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, ' ').trim()
+  // A pair of surrogates may have been cut in two, which UTF-8 cannot carry.
+  const short = line.slice(0, PROBLEM_CHARACTERS_MAX).replaceAll(/\p{Cs}/gu, '')
+  return short === '' ? 'the agent did not say why' : short
 }
 
 function copyOf(bindings: readonly Binding[]): Binding[] {

@@ -1,0 +1,74 @@
+import { EventEmitter, once } from 'node:events'
+import { type Kysely, sql } from 'kysely'
+import type { SessionDatabase } from '../database.ts'
+import { createRepeated } from '../repeated.ts'
+
+/** How far somebody has seen the changes of one cluster's sessions. */
+export type Seen = { readonly log: number; readonly cluster: number }
+
+/**
+ * Says when a cluster's sessions changed, whoever changed them: one query of the process for all who
+ * wait. What is noted before a read is a change after it at the worst once too often, never missed.
+ */
+export type SessionChanges = {
+  start(): void
+  stop(): Promise<void>
+  /** Something changed, or may have: look at once. */
+  look(): void
+  seen(clusterId: string): Seen
+  /** Resolves when there is more than was seen, when the time is up, or at the signal. */
+  more(clusterId: string, seen: Seen, timeoutMs: number, signal: AbortSignal): Promise<void>
+}
+
+/** How often the table is looked at when nobody says that something changed. */
+const LOOK_EVERY_MS = 500
+
+export function createSessionChanges(needs: {
+  db: Kysely<SessionDatabase>
+  onError: (error: unknown) => void
+}): SessionChanges {
+  const { db } = needs
+  const changed = new EventEmitter().setMaxListeners(0)
+  const byCluster = new Map<string, number>()
+  let logs = 0
+  let pos = 0n
+
+  async function look(): Promise<void> {
+    const { rows } = await sql<{ cluster_id: string | null; pos: bigint }>`
+      select cluster_id, max(pos) as pos from sessions where pos > ${pos} group by cluster_id
+      union all select null, coalesce(max(pos), 0) from sessions`.execute(db)
+    const head = rows.find((row) => row.cluster_id === null)?.pos ?? 0n
+    if (head < pos) {
+      // A log that is shorter than it was is another one: it was restored from a backup.
+      logs += 1
+      pos = 0n
+      changed.emit('change')
+      return
+    }
+    for (const { cluster_id: clusterId } of rows) {
+      if (clusterId !== null) byCluster.set(clusterId, (byCluster.get(clusterId) ?? 0) + 1)
+    }
+    if (rows.length > 1) changed.emit('change')
+    pos = rows.reduce((last, row) => (row.pos > last ? row.pos : last), pos)
+  }
+
+  const looking = createRepeated({ work: look, everyMs: LOOK_EVERY_MS, onError: needs.onError })
+  const seen = (clusterId: string): Seen => ({ log: logs, cluster: byCluster.get(clusterId) ?? 0 })
+
+  return {
+    start: () => looking.start(),
+    stop: () => looking.stop(),
+    look: () => looking.soon(),
+    seen,
+    async more(clusterId, { log, cluster }, timeoutMs, signal) {
+      const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+      const isOld = () => {
+        const now = seen(clusterId)
+        return now.log !== log || now.cluster !== cluster
+      }
+      while (!isOld() && !deadline.aborted) {
+        await once(changed, 'change', { signal: deadline }).catch(() => {})
+      }
+    },
+  }
+}
