@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
 import { newId } from '@postern/ids'
 import type { AccountOrder } from '@postern/proto/postern/session/v1/session'
 import { type RunningService, runService } from '@postern/service'
@@ -21,8 +22,21 @@ let authority: Authority
 let plane: Awaited<ReturnType<typeof startControlPlane>>
 const agents: RunningService[] = []
 
+/** The image's command as the test cluster's runtime runs it: volumes lie below the pod's own folder. */
+const IMAGE = 'postern/agent:test'
+const COMMAND = [
+  'env',
+  'POSTERN_AGENT_SERVICE_ACCOUNT_DIR=var/run/secrets/kubernetes.io/serviceaccount',
+  process.execPath,
+  '--conditions=@postern/source',
+  fileURLToPath(new URL('../src/main.ts', import.meta.url)),
+]
+
 beforeAll(async () => {
-  ;[cluster, authority] = await Promise.all([startAgentCluster(), createAuthority()])
+  ;[cluster, authority] = await Promise.all([
+    startAgentCluster({ images: { [IMAGE]: COMMAND } }),
+    createAuthority(),
+  ])
 })
 
 afterAll(async () => {
@@ -108,7 +122,7 @@ async function reported(sessionId: string, $case: 'provisioned' | 'removed'): Pr
       )
       expect(found).toBe(true)
     },
-    { timeout: 10_000, interval: 20 },
+    { timeout: 20_000, interval: 20 },
   )
 }
 
@@ -252,6 +266,26 @@ test('the agent says how it is, and which namespaces there are as soon as one is
     { timeout: 5_000, interval: 50 },
   )
 })
+
+test('the manifest as it is brings up an agent that carries orders out', async () => {
+  const manifest = await cluster.manifest({
+    agentImage: IMAGE,
+    clusterName: 'test',
+    joinToken: newToken(),
+    relays: plane.relay.address,
+    roots: authority.ca,
+    tierNames: cluster.tiers,
+    trustDomain: TRUST_DOMAIN,
+  })
+  await cluster.apply(manifest)
+  const order = orderFor()
+  await plane.order(order)
+  await reported(order.sessionId, 'provisioned')
+  expect(plane.statuses.at(-1)?.problems).toEqual([])
+  await plane.order({ ...order, version: 2, wanted: false })
+  await reported(order.sessionId, 'removed')
+  await cluster.kubectl(['delete', 'deployment', 'postern-agent', '-n', 'postern-system'])
+}, 60_000)
 
 test('neither token, key nor join token is ever logged', async () => {
   const token = newToken()
