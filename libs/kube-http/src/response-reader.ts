@@ -33,7 +33,7 @@ type Framing =
   | { readonly kind: 'chunked' }
   | { readonly kind: 'until-close' }
 
-export const RESPONSE_HEAD_BYTES_MAX = 1024 * 1024
+const RESPONSE_HEAD_BYTES_MAX = 1024 * 1024
 const LINE_BYTES_MAX = 1024
 const TRAILER_BYTES_MAX = 16 * 1024
 const INTERIM_HEADS_MAX = 8

@@ -2,7 +2,7 @@ import type { HeaderLines, RequestFraming } from '@postern/kube-http'
 import { UpstreamError } from '../upstream/upstream-error.ts'
 import type { UpstreamPool } from '../upstream/upstream-pool.ts'
 
-export type KubeMethod = 'GET' | 'POST' | 'PUT' | 'DELETE'
+type KubeMethod = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
 /** kube-apiserver said no. The message is its own. */
 export class KubeError extends Error {

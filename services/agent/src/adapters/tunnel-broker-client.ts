@@ -99,8 +99,6 @@ export function createTunnelBrokerClient(controlPlane: ControlPlane) {
   }
 }
 
-export type TunnelBrokerClient = ReturnType<typeof createTunnelBrokerClient>
-
 function told(error: unknown): never {
   if (error instanceof RpcError && error.reason === 'AGENT_REMOVED') {
     throw new AgentRemovedError(error.details, { cause: error })

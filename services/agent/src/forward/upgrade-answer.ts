@@ -15,7 +15,7 @@ export type UpgradeAnswer =
   /** Anything else: one bounded answer, and the connection is of no more use. */
   | { readonly kind: 'answered'; readonly head: ResponseHead; readonly body: Buffer }
 
-export const UPGRADE_BODY_BYTES_MAX = 64 * 1024
+const UPGRADE_BODY_BYTES_MAX = 64 * 1024
 const HEAD_BYTES_MAX = 64 * 1024
 const ANSWER_MS = 30_000
 

@@ -7,7 +7,7 @@ import type { join } from '../adapters/tunnel-broker-client.ts'
 import { identityStep, joinTokenHash, type StoredIdentity } from './stored-identity.ts'
 
 /** There is neither a certificate nor a join token that gets one. */
-export class NotEnrolledError extends Error {
+class NotEnrolledError extends Error {
   override readonly name = 'NotEnrolledError'
 }
 
