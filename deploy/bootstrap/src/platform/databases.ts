@@ -26,7 +26,7 @@ export async function prepareDatabases(
       if (known === 0) await client.query(`create role ${role} login`)
       const secret = client.escapeLiteral(password(owner))
       await client.query(`alter role ${role} password ${secret}`)
-      await client.query(`grant connect on database ${DATABASE} to ${role}`)
+      await client.query(`grant connect, temporary on database ${DATABASE} to ${role}`)
     }
   })
   const url = new URL(adminUrl)
