@@ -183,6 +183,9 @@ function withLength(head: Uint8Array): Buffer {
 async function closed(client: Duplex): Promise<void> {
   if (client.destroyed) return
   destroyIn(CLOSING_MS, client)
+  // Nobody reads it any more, and an end that is not read is not seen.
+  client.unpipe()
+  client.resume()
   await once(client, 'close')
 }
 
