@@ -37,9 +37,15 @@ export async function createAuthority() {
   const order = { name: 'intermediate', now, lifeSeconds: 80_000, root }
   const issuer = await openIssuer(await createIntermediate(order))
   const roots = certificatesFromPem(root.cert)
-  const issue = async (path: string, csr: Uint8Array, dnsNames: string[] = []) => {
+  const issue = async (path: string, csr: Uint8Array, lifeSeconds = 3600) => {
     const spiffeId = `spiffe://${TRUST_DOMAIN}/${path}`
-    const leaf = await issuer.issueLeaf({ csr, spiffeId, dnsNames, now, lifeSeconds: 3600 })
+    const leaf = await issuer.issueLeaf({
+      csr,
+      spiffeId,
+      dnsNames: [],
+      now: new Date(),
+      lifeSeconds,
+    })
     return { chain: leaf.chain, roots }
   }
   const identity = async (path: string): Promise<StaticTlsIdentity> => {
