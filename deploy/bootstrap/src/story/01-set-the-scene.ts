@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expectThat } from './expect.ts'
-import type { StoryStep } from './story.ts'
+import type { StoryStep } from './story-step.ts'
 
 export const LABELS = { env: 'story' } as const
 

@@ -6,7 +6,7 @@ import {
 } from './cluster-audit-log.ts'
 import { eventually, expectEqual, expectThat } from './expect.ts'
 import { annotation, readRecords } from './postern-records.ts'
-import type { StoryStep } from './story.ts'
+import type { StoryStep } from './story-step.ts'
 
 export const accountJustInTime: StoryStep = {
   title:

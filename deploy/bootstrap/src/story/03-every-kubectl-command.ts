@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { environment } from '../config.ts'
 import { runTerminal, startKubectl } from './background-kubectl.ts'
 import { eventually, expectEqual, expectThat } from './expect.ts'
-import type { StoryStep } from './story.ts'
+import type { StoryStep } from './story-step.ts'
 import type { World } from './world.ts'
 
 /** The two ways to the same cluster, each in a namespace of its own. */

@@ -3,7 +3,7 @@ import { accounts } from './02-account-just-in-time.ts'
 import { startKubectl } from './background-kubectl.ts'
 import { eventually, expectEqual, expectThat } from './expect.ts'
 import { annotation, readRecords } from './postern-records.ts'
-import type { StoryStep } from './story.ts'
+import type { StoryStep } from './story-step.ts'
 
 const GRANT = 'trainee-everything'
 

@@ -1,5 +1,5 @@
 import { eventually, expectThat } from './expect.ts'
-import type { StoryStep } from './story.ts'
+import type { StoryStep } from './story-step.ts'
 
 export const readOnlyInOneNamespace: StoryStep = {
   title:

@@ -1,6 +1,6 @@
 import { LABELS } from './01-set-the-scene.ts'
 import { expectThat } from './expect.ts'
-import type { StoryStep } from './story.ts'
+import type { StoryStep } from './story-step.ts'
 
 export const anotherClusterByLabel: StoryStep = {
   title:

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
-import pg from 'pg'
+import { withDatabase } from './database.ts'
 import { expectEqual, expectThat } from './expect.ts'
 import { readRecords } from './postern-records.ts'
 import { replayDecisions } from './replay-decisions.ts'
-import type { StoryStep } from './story.ts'
+import type { StoryStep } from './story-step.ts'
 import type { World } from './world.ts'
 
 export const stateIsTheFoldOfItsLog: StoryStep = {
@@ -28,10 +28,7 @@ export const stateIsTheFoldOfItsLog: StoryStep = {
     say(`${projections.length} projections of ${services.size} services dropped and rebuilt: equal`)
 
     const records = await readRecords(world, [])
-    const { decisions, differences } = await replayDecisions(
-      world.platform.postgres.current().url,
-      records,
-    )
+    const { decisions, differences } = await replayDecisions(world, records)
     expectEqual(differences, [], 'decisions that came out different')
     expectThat(decisions > 100, 'more than a hundred decisions to compare', decisions)
     say(`${decisions} recorded decisions decided again from their positions: equal`)
@@ -54,19 +51,13 @@ export const stateIsTheFoldOfItsLog: StoryStep = {
 
 /** As the database's administrator, past the trigger that forbids it. Twice is as before. */
 async function flipOneByte(world: World): Promise<void> {
-  const url = new URL(world.platform.postgres.current().url)
-  url.pathname = '/postern'
-  const client = new pg.Client({ connectionString: url.toString() })
-  await client.connect()
-  try {
+  await withDatabase(world, async (client) => {
     await client.query('begin')
     await client.query("set local session_replication_role = 'replica'")
     const flipped = await client.query(
       'update audit.entry set body = set_byte(body, 20, get_byte(body, 20) # 1) where idx = 3',
     )
-    expectEqual(flipped.rowCount, 1, 'the entries touched')
+    expectEqual(flipped.rowCount, 1, 'the number of entries touched')
     await client.query('commit')
-  } finally {
-    await client.end()
-  }
+  })
 }

@@ -1,7 +1,11 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { connectBus } from '@postern/bus'
+import { createLog } from '@postern/telemetry'
+import { LOG_OWNERS } from '../platform/secrets.ts'
+import { withDatabase } from './database.ts'
 import { eventually, expectEqual, expectThat } from './expect.ts'
-import type { StoryStep } from './story.ts'
+import type { StoryStep } from './story-step.ts'
 
 /** DESIGN.md section 4: the lease is 2 s, and a request may have begun just before it ended. */
 const REFUSED_MS_MAX = 5000
@@ -24,9 +28,8 @@ export const serversFailAndComeBack: StoryStep = {
     say("10 reads, a write and an administrator's command without nats-server")
     await nats.start()
     await eventually('every stream to be filled again', 60_000, async () => {
-      for (const name of ['identity', 'policy', 'session', 'tunnel-broker', 'audit'] as const) {
-        expectEqual(await world.platform.service(name).ready(), undefined, `${name}'s readiness`)
-      }
+      const [streams, heads] = await Promise.all([streamEnds(world), logHeads(world)])
+      expectEqual(streams, heads, 'the ends of the streams')
     })
     await lead.ok(['get', 'pods', '-n', 'default'])
 
@@ -68,4 +71,46 @@ export const serversFailAndComeBack: StoryStep = {
     )
     say(`all is back ${Math.round(performance.now() - began)} ms after PostgreSQL was stopped`)
   },
+}
+
+const AUDIT_STREAM = 'AUDIT'
+
+/** The last sequence of every stream on the bus. */
+async function streamEnds(world: World): Promise<Record<string, string>> {
+  const url = world.platform.environmentOf('audit')['POSTERN_NATS_URL'] ?? ''
+  const log = createLog({ name: 'story', level: 'silent' })
+  const bus = connectBus({ url, name: 'story', log })
+  try {
+    await eventually('a connection to the bus', 10_000, async () => {
+      expectThat(bus.connected, 'the bus to be connected', bus.problem)
+    })
+    const names = [...LOG_OWNERS.map(streamOf), AUDIT_STREAM]
+    const ends = names.map(
+      async (name) => [name, String(await bus.stream(name).lastSeq())] as const,
+    )
+    return Object.fromEntries(await Promise.all(ends))
+  } finally {
+    await bus.close()
+  }
+}
+
+/** The last position of every log, from its owner's database. */
+async function logHeads(world: World): Promise<Record<string, string>> {
+  return await withDatabase(world, async (client) => {
+    const heads: Record<string, string> = {}
+    for (const owner of LOG_OWNERS) {
+      const schema = owner.replaceAll('-', '_')
+      const { rows } = await client.query<{ pos: string }>(`select pos::text from ${schema}.head`)
+      heads[streamOf(owner)] = rows[0]?.pos ?? ''
+    }
+    const { rows } = await client.query<{ size: string }>(
+      'select count(*)::text as size from audit.entry',
+    )
+    heads[AUDIT_STREAM] = rows[0]?.size ?? ''
+    return heads
+  })
+}
+
+function streamOf(owner: string): string {
+  return `EVT_${owner.toUpperCase().replaceAll('-', '_')}`
 }

@@ -40,7 +40,7 @@ export async function eventually<T>(
 }
 
 function show(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value, undefined, 1)
+  const text = typeof value === 'string' ? value : String(JSON.stringify(value, undefined, 1))
   return text.slice(0, SHOWN_CHARACTERS)
 }
 

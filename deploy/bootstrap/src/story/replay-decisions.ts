@@ -18,8 +18,10 @@ import {
   toSnapshot,
   tunnelBrokerCodec,
 } from '@postern/replica'
-import pg from 'pg'
+import type pg from 'pg'
+import { withDatabase } from './database.ts'
 import { annotation, type PosternRecord } from './postern-records.ts'
+import type { World } from './world.ts'
 
 export type Replayed = { readonly decisions: number; readonly differences: readonly string[] }
 
@@ -28,10 +30,10 @@ export type Replayed = { readonly decisions: number; readonly differences: reado
  * folded from nothing but the logs, and compares outcome, grant and reason.
  */
 export async function replayDecisions(
-  adminUrl: string,
+  world: World,
   records: readonly PosternRecord[],
 ): Promise<Replayed> {
-  const at = await readHistory(adminUrl)
+  const at = await readHistory(world)
   const differences: string[] = []
   const decided = records.filter(isDecision)
   for (const record of decided) {
@@ -84,12 +86,8 @@ function positionsOf(record: PosternRecord): Positions {
 }
 
 /** Every state that the three logs ever had, by position. */
-async function readHistory(adminUrl: string): Promise<(positions: Positions) => Snapshot> {
-  const url = new URL(adminUrl)
-  url.pathname = '/postern'
-  const client = new pg.Client({ connectionString: url.toString() })
-  await client.connect()
-  try {
+async function readHistory(world: World): Promise<(positions: Positions) => Snapshot> {
+  return await withDatabase(world, async (client) => {
     const identity = await history(
       client,
       'identity',
@@ -117,9 +115,7 @@ async function readHistory(adminUrl: string): Promise<(positions: Positions) => 
         state(policy, positions.policy),
         state(clusters, positions['tunnel-broker']),
       )
-  } finally {
-    await client.end()
-  }
+  })
 }
 
 type Row = { type: string; schema_ver: number; data: Buffer; at: Date }

@@ -6,13 +6,7 @@ import { readOnlyInOneNamespace } from './05-read-only-in-one-namespace.ts'
 import { anotherClusterByLabel } from './06-another-cluster-by-label.ts'
 import { stateIsTheFoldOfItsLog } from './07-state-is-the-fold-of-its-log.ts'
 import { serversFailAndComeBack } from './08-servers-fail-and-come-back.ts'
-import type { World } from './world.ts'
-
-/** One step of the story: it throws where something is not as it must be. */
-export type StoryStep = {
-  readonly title: string
-  run(world: World, say: (line: string) => void): Promise<void>
-}
+import type { StoryStep } from './story-step.ts'
 
 /** What Postern is for, played with real servers and a real kubectl. Steps build on each other. */
 export const story: readonly StoryStep[] = [
