@@ -12,10 +12,8 @@ export const readOnlyInOneNamespace: StoryStep = {
       await admin.ok(['create', 'namespace', namespace])
       await admin.ok(['create', 'configmap', 'prices', '-n', namespace, '--from-literal=a=1'])
     }
-    await postern.ok([
-      ...['grant', 'create', 'trainee-reads-shop', '--subject', 'user:trainee', '--role', 'reader'],
-      ...['--cluster', 'alpha', '--namespace', 'shop'],
-    ])
+    const grant = ['--subject', 'user:trainee', '--role', 'reader', '--cluster', 'alpha']
+    await postern.ok(['grant', 'create', 'trainee-reads-shop', ...grant, '--namespace', 'shop'])
     const trainee = await world.kubectlOf('trainee', 'alpha')
     const read = await eventually('the new grant', 10_000, () =>
       trainee.ok(['get', 'configmap', 'prices', '-n', 'shop', '-o', 'jsonpath={.data.a}']),

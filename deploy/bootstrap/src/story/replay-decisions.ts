@@ -91,15 +91,21 @@ async function readHistory(world: World): Promise<(positions: Positions) => Snap
     const identity = await history(
       client,
       'identity',
-      identityCodec.decode,
+      (encoded) => identityCodec.decode(encoded),
       NO_IDENTITY,
       foldIdentity,
     )
-    const policy = await history(client, 'policy', policyCodec.decode, NO_POLICY, foldPolicy)
+    const policy = await history(
+      client,
+      'policy',
+      (encoded) => policyCodec.decode(encoded),
+      NO_POLICY,
+      foldPolicy,
+    )
     const clusters = await history(
       client,
       'tunnel_broker',
-      tunnelBrokerCodec.decode,
+      (encoded) => tunnelBrokerCodec.decode(encoded),
       NO_CLUSTERS,
       foldClusters,
     )
