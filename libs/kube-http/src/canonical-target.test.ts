@@ -145,10 +145,11 @@ test('the canonical form is its own canonical form', () => {
 
 test('the canonical form means to kube-apiserver what the client wrote', () => {
   const path = (of: string) => decodeURIComponent(of.split('?')[0] ?? '').replace(/\/$/, '')
+  const query = (of: string) => of.split('?').slice(1).join('?')
   fc.assert(
     fc.property(acceptedTarget, (text) => {
       expect(path(canonicalOf(text))).toBe(path(text))
-      expect(canonicalOf(text).split('?')[1] ?? '').toBe(text.split('?').slice(1).join('?'))
+      expect(query(canonicalOf(text))).toBe(query(text))
     }),
     runs,
   )

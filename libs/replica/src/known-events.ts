@@ -10,8 +10,8 @@ export function knownEventsOnly<Given, Event>(codec: {
   readonly decode: (encoded: EncodedEvent) => Event | undefined
 }) {
   return {
-    encode: (event: Given) => codec.encode(event),
-    decode(encoded: EncodedEvent): Event {
+    encode: codec.encode,
+    decode: (encoded: EncodedEvent): Event => {
       const event = codec.decode(encoded)
       if (event !== undefined) return event
       throw new Error(

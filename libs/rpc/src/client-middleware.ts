@@ -10,8 +10,10 @@ import {
   Status,
 } from 'nice-grpc-common'
 import { USER_TOKEN } from './call-middleware.ts'
-import type { CallSettings } from './clients.ts'
 import { RpcError } from './rpc-error.ts'
+
+/** Per call: a deadline, and the end user's token where the console acts for a user. */
+export type CallSettings = { deadlineMs?: number; userToken?: string }
 
 const DEADLINE_MS = 5_000
 const RETRIES_MAX = 2

@@ -8,13 +8,10 @@ import {
   createClientFactory,
 } from 'nice-grpc'
 import { anonymousContext, mutualContext, SpiffeChannelCredentials } from './client-credentials.ts'
-import { createClientMiddleware } from './client-middleware.ts'
+import { type CallSettings, createClientMiddleware } from './client-middleware.ts'
 
 /** The services that others call. */
 export type ServiceName = 'identity' | 'policy' | 'session' | 'tunnel-broker' | 'audit'
-
-/** Per call: a deadline, and the end user's token where the console acts for a user. */
-export type CallSettings = { deadlineMs?: number; userToken?: string }
 
 /** One connection per service, made at first use; the other side's SPIFFE ID is checked. */
 export type RpcClients = {

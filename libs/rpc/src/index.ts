@@ -1,8 +1,8 @@
 export { type Access, type AccessTable, accessOf } from './access.ts'
 export type { Call, EndUser, Peer } from './call.ts'
 export type { AuthenticateUser } from './call-middleware.ts'
+export type { CallSettings } from './client-middleware.ts'
 export {
-  type CallSettings,
   createAnonymousClient,
   createRpcClients,
   type RpcClients,
