@@ -12,9 +12,7 @@ describe('the story of npm run demo', () => {
   })
 
   // Each step builds on those before it.
-  for (const step of story) {
-    test(step.title, { timeout: 180_000 }, async () => {
-      await step.run(world, () => {})
-    })
-  }
+  test.each(story)('$title', { timeout: 180_000 }, async (step) => {
+    await step.run(world, () => {})
+  })
 })

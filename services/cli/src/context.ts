@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type Api, createApi, type Json } from './api.ts'
 import { CliError, EXIT } from './exit-code.ts'
-import { type Column, FORMATS, type Format, format } from './output/output.ts'
+import { type Column, FORMATS, type Format, format } from './output/format.ts'
 import { readSignIn } from './sign-in.ts'
 
 /** The API as whoever is signed in. */

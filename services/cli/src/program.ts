@@ -11,7 +11,7 @@ import { addPolicyCommands } from './commands/policy-commands.ts'
 import { addRebuild } from './commands/rebuild-command.ts'
 import { addSignInCommands } from './commands/sign-in-commands.ts'
 import { completionScript, SHELLS } from './completion.ts'
-import { FORMATS } from './output/output.ts'
+import { FORMATS } from './output/format.ts'
 
 /** Every command. None does anything before it is called. */
 export function createProgram(): Command {

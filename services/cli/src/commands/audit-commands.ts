@@ -8,7 +8,7 @@ import { type Api, type Json, type Query, textOf, toObject, withQuery } from '..
 import { environment } from '../config.ts'
 import { formatOf, say, show, signedIn } from '../context.ts'
 import { CliError, EXIT } from '../exit-code.ts'
-import { type Column, printable } from '../output/output.ts'
+import { type Column, printable } from '../output/format.ts'
 
 const RECORD: readonly Column[] = [
   ['INDEX', (record) => textOf(record['index'])],

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { segment, textOf, toObject, withQuery } from '../api.ts'
 import { collect, parseDuration, parsePairs, say, show, signedIn } from '../context.ts'
 import { CliError, EXIT } from '../exit-code.ts'
-import type { Column } from '../output/output.ts'
+import type { Column } from '../output/format.ts'
 import { toItem } from './directory-commands.ts'
 
 const CLUSTER: readonly Column[] = [

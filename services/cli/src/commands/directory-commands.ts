@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { segment, textOf } from '../api.ts'
 import { collect, say, show, signedIn } from '../context.ts'
 import { CliError, EXIT } from '../exit-code.ts'
-import type { Column } from '../output/output.ts'
+import type { Column } from '../output/format.ts'
 import { readSecret } from '../prompt.ts'
 
 const USER: readonly Column[] = [

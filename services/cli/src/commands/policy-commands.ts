@@ -7,7 +7,7 @@ import { type Change, planChanges } from '../apply/plan.ts'
 import { parsePolicyFile } from '../apply/policy-file.ts'
 import { collect, parsePairs, say, show, signedIn } from '../context.ts'
 import { CliError, EXIT } from '../exit-code.ts'
-import type { Column } from '../output/output.ts'
+import type { Column } from '../output/format.ts'
 import { list, toItem } from './directory-commands.ts'
 
 const ROLE: readonly Column[] = [

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { type Json, segment, textOf, toObject } from '../api.ts'
 import { show, signedIn } from '../context.ts'
 import { CliError, EXIT } from '../exit-code.ts'
-import type { Column } from '../output/output.ts'
+import type { Column } from '../output/format.ts'
 
 const SERVICES = ['identity', 'policy', 'session', 'tunnel-broker', 'audit']
 

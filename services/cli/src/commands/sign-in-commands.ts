@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { createApi, textOf } from '../api.ts'
 import { parseDuration, say, show, signedIn } from '../context.ts'
 import { CliError, EXIT } from '../exit-code.ts'
-import type { Column } from '../output/output.ts'
+import type { Column } from '../output/format.ts'
 import { readSecret } from '../prompt.ts'
 import { forgetToken, readSignIn, type SignIn, writeSignIn } from '../sign-in.ts'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Column, format, printable } from './output.ts'
+import { type Column, format, printable } from './format.ts'
 
 const columns: Column[] = [
   ['NAME', (item) => String(item['name'])],
