@@ -38,7 +38,8 @@ const CHANNEL_OPTIONS = {
   'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
   // A service that comes back must be found at once, a dead connection be noticed soon.
   'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.min_reconnect_backoff_ms': 100,
+  // In spite of its name the time that one attempt may take: TCP, TLS and HTTP/2 through a relay.
+  'grpc.min_reconnect_backoff_ms': 5_000,
   'grpc.max_reconnect_backoff_ms': 2_000,
   'grpc.keepalive_time_ms': 5_000,
   'grpc.keepalive_timeout_ms': 3_000,
