@@ -24,7 +24,7 @@ export type ControlMessage =
 
 export type RefusalReason = 'no-agent' | 'overloaded'
 
-export const CONTROL_MESSAGE_BYTES_MAX = 4096
+const CONTROL_MESSAGE_BYTES_MAX = 4096
 
 /** The other side broke the protocol. */
 export class ControlProtocolError extends Error {

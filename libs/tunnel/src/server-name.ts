@@ -5,7 +5,7 @@ export type Route =
   | { readonly to: 'pair'; readonly number: string }
 
 /** What agents reach through a relay, end to end with the control plane. */
-export const SPLICED_SERVICES = ['tunnel-broker', 'session', 'join'] as const
+const SPLICED_SERVICES = ['tunnel-broker', 'session', 'join'] as const
 export type SplicedService = (typeof SPLICED_SERVICES)[number]
 
 const PAIR_NUMBER = /^[0-9a-f]{32}$/

@@ -16,7 +16,7 @@ export type TunnelServer = {
   close(): void
 }
 
-export type ExpectedAgent = {
+type ExpectedAgent = {
   readonly number: string
   readonly clusterId: string
   readonly purpose: Purpose

@@ -2,7 +2,7 @@ import type { Metrics } from '@postern/telemetry'
 import { Counter, Gauge } from 'prom-client'
 
 /** Why the relay turned something away. */
-export type RefusalCause =
+type RefusalCause =
   | 'strangers'
   | 'first-bytes'
   | 'route'
@@ -28,7 +28,7 @@ export type RelaySignals = {
   observe(observed: Observed): void
 }
 
-export type Observed = {
+type Observed = {
   readonly parkedAgents?: () => number
   readonly control?: () => number
   readonly strangers?: () => number

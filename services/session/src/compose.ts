@@ -6,7 +6,7 @@ import { createAgentSessionRpc } from './account-order/agent-session-rpc.ts'
 import { createReplicaAccess } from './adapters/replica-access.ts'
 import { settings } from './config.ts'
 import type { SessionDatabase } from './database.ts'
-import * as sessionsMigration from './migrations/0001-sessions.ts'
+import { sessions } from './migrations/0001-sessions.ts'
 import { createRepeated } from './repeated.ts'
 import { createActivityStore } from './session/activity.ts'
 import { createKeepSessions } from './session/keep-sessions.ts'
@@ -31,7 +31,7 @@ export const sessionService = defineService<
   log: {
     codec: sessionCodec,
     projections: [sessionsProjection],
-    migrations: { '0001-sessions': sessionsMigration },
+    migrations: { '0001-sessions': sessions },
   },
 
   async compose({ config, db, store, bus, identity, clients, log, metrics, now }) {

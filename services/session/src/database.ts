@@ -1,7 +1,7 @@
 import type { ColumnType, Generated } from 'kysely'
 
 /** Where a session is in its life. `opening` until its account was made for the first time. */
-export type SessionState = 'opening' | 'active' | 'ending' | 'ended'
+type SessionState = 'opening' | 'active' | 'ending' | 'ended'
 
 export type SessionDatabase = {
   sessions: {

@@ -15,7 +15,7 @@ import { createRenderJoinManifest } from './cluster/join-manifest.ts'
 import { settings } from './config.ts'
 import type { TunnelBrokerDatabase } from './database.ts'
 import { joinTokensProjection } from './join-token/join-tokens-projection.ts'
-import * as clustersMigration from './migrations/0001-clusters.ts'
+import { clusters } from './migrations/0001-clusters.ts'
 import { createRelayRepository } from './relay/relay-repository.ts'
 import { createRelayRpc } from './relay/relay-rpc.ts'
 import { relaysProjection } from './relay/relays-projection.ts'
@@ -31,7 +31,7 @@ export const tunnelBrokerService = defineService<
   log: {
     codec: tunnelBrokerCodec,
     projections: [clustersProjection, joinTokensProjection, relaysProjection],
-    migrations: { '0001-clusters': clustersMigration },
+    migrations: { '0001-clusters': clusters },
   },
 
   async compose({ config, trustDomain, db, store, bus, identity, clients, log, metrics, now }) {

@@ -5,7 +5,7 @@ import { LOG_OWNERS, type LogOwner, type SecretFiles } from '../platform/secrets
 export const WITH_SETTINGS = [...LOG_OWNERS, 'gateway'] as const
 
 /** Hosts as docker-compose.yml names them. */
-export const POSTGRES_AT = 'postgres:5432'
+const POSTGRES_AT = 'postgres:5432'
 export const NATS_PORT = 4222
 const NATS_AT = `nats:${NATS_PORT}`
 
@@ -17,7 +17,9 @@ export function containerSettings(
   part: (typeof WITH_SETTINGS)[number],
   passwords: Pick<SecretFiles, 'password'>,
 ): string {
-  const bus = { POSTERN_NATS_URL: `nats://${part}:${passwords.password(`nats-${part}`)}@${NATS_AT}` }
+  const bus = {
+    POSTERN_NATS_URL: `nats://${part}:${passwords.password(`nats-${part}`)}@${NATS_AT}`,
+  }
   const own = isLogOwner(part) ? databaseSetting(part, passwords) : {}
   return `${JSON.stringify({ ...own, ...bus }, undefined, 2)}\n`
 }

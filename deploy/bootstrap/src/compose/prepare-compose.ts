@@ -1,5 +1,13 @@
 import { X509Certificate } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { natsConfig } from '@postern/local-servers'
 import { natsUsers } from '../platform/environment.ts'
@@ -96,13 +104,16 @@ function checkWebCertificate(dir: string, names: readonly string[], now: Date): 
   const file = join(dir, 'web.crt')
   if (!existsSync(file)) return [`made a web certificate for ${names.join(', ')}`]
   const certificate = new X509Certificate(readFileSync(file))
-  const missing = names.filter((name) => certificate.checkHost(name.replace('*', 'a')) === undefined)
+  const missing = names.filter(
+    (name) => certificate.checkHost(name.replace('*', 'a')) === undefined,
+  )
   const days = Math.floor((Date.parse(certificate.validTo) - now.getTime()) / DAY_MS)
   if (missing.length === 0 && days > RENEW_WEB_DAYS) {
     return [`kept the web certificate, good for ${days} days`]
   }
   if (certificate.issuer.includes(OWN_AUTHORITY)) {
-    for (const name of ['web.key', 'web.crt', 'web-ca.crt']) rmSync(join(dir, name), { force: true })
+    for (const name of ['web.key', 'web.crt', 'web-ca.crt'])
+      rmSync(join(dir, name), { force: true })
     return [
       `made a new web certificate for ${names.join(', ')}: download kubeconfigs again, and sign in again`,
     ]

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '@postern/local-servers'
 
-export const PORTS = [
+const PORTS = [
   'postgres',
   'nats',
   'identity',

@@ -47,12 +47,12 @@ export type SecretFiles = {
   readonly dir: string
   /** ca.key, ca.crt, roots.crt: identity's authority. */
   readonly caDir: string
-  tlsDir(part: string): string
+  readonly tlsDir: (part: string) => string
   readonly auditKeyFile: string
   readonly webCertFile: string
   readonly webKeyFile: string
   readonly webCaFile: string
-  password(of: string): string
+  readonly password: (of: string) => string
 }
 
 /**

@@ -38,7 +38,7 @@ export type Platform = {
   stop(): Promise<void>
 }
 
-export type Restartable<Server> = {
+type Restartable<Server> = {
   current(): Server
   stop(signal?: NodeJS.Signals): Promise<void>
   start(): Promise<void>

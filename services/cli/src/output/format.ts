@@ -30,7 +30,7 @@ function isList(what: Json | readonly Json[]): what is readonly Json[] {
 
 const GAP = '   '
 
-export function table(items: readonly Json[], columns: readonly Column[]): string {
+function table(items: readonly Json[], columns: readonly Column[]): string {
   const rows = [
     columns.map(([heading]) => heading),
     ...items.map((item) => columns.map(([, value]) => printable(value(item)))),

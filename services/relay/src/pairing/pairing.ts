@@ -1,7 +1,7 @@
 /** The two ends of a pair. */
 export type Side = 'gateway' | 'agent'
 
-export type Claim<Connection> =
+type Claim<Connection> =
   | { readonly outcome: 'paired'; readonly other: Connection }
   /** The other end has yet to come. */
   | { readonly outcome: 'waiting' }

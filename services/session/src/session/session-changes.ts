@@ -4,7 +4,7 @@ import type { SessionDatabase } from '../database.ts'
 import { createRepeated } from '../repeated.ts'
 
 /** How far somebody has seen the changes of one cluster's sessions. */
-export type Seen = { readonly log: number; readonly cluster: number }
+type Seen = { readonly log: number; readonly cluster: number }
 
 /**
  * Says when a cluster's sessions changed, whoever changed them: one query of the process for all who

@@ -7,7 +7,7 @@ import type { TunnelBrokerDatabase } from '../database.ts'
 import { joinToken, joinTokenRejected } from '../join-token/join-token.ts'
 import type { TunnelBrokerEvent } from '../tunnel-broker-codec.ts'
 
-export type IssuedCertificate = { readonly chain: Buffer[]; readonly roots: Buffer[] }
+type IssuedCertificate = { readonly chain: Buffer[]; readonly roots: Buffer[] }
 
 /** Asks identity for an agent's certificate. */
 export type IssueAgentCertificate = (order: {

@@ -18,7 +18,7 @@ export const INSTALL_LEVELS = { view: 1, edit: 2, admin: 3 } as const
 /** Also what another version may have written: unspecified, or unknown here. */
 export type InstallLevel = (typeof INSTALL_LEVELS)[keyof typeof INSTALL_LEVELS] | 0 | -1
 
-export type Namespace = { readonly name: string; readonly labels: Labels }
+type Namespace = { readonly name: string; readonly labels: Labels }
 
 export type ClusterCommand =
   | {
