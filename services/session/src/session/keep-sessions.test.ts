@@ -1,0 +1,141 @@
+import { Rejection } from '@postern/errors'
+import { createLog, createMetrics } from '@postern/telemetry'
+import { expect, test } from 'vitest'
+import { createSessionSignals } from '../signals.ts'
+import type { AccessView, Judgement } from './access-view.ts'
+import { createKeepSessions } from './keep-sessions.ts'
+import { END_REASONS, type SessionCommand } from './session.ts'
+import type { LiveSession, SessionRepository } from './session-repository.ts'
+
+const start = new Date('2026-01-01T10:00:00Z')
+const bindings = [{ clusterRole: 'postern-view', namespaces: ['shop'] }]
+const entitled: Judgement = {
+  user: 'enabled',
+  userName: 'alice',
+  clusterExists: true,
+  hasAccess: true,
+  bindings,
+  uncovered: [],
+}
+const nobody: Judgement = { ...entitled, user: 'disabled', hasAccess: false, bindings: [] }
+
+const live = (id: string, lastActiveAt = start): LiveSession => ({
+  session_id: id,
+  user_id: `user of ${id}`,
+  user_name: 'alice',
+  cluster_id: 'c1',
+  account: 'ptr-a-b',
+  state: 'active',
+  version: 1,
+  bindings,
+  provisioned: 1,
+  problem: '',
+  opened_at: start.toISOString(),
+  expires_at: '2026-01-01T22:00:00.000Z',
+  end_reason: 0,
+  pos: 1n,
+  lastActiveAt,
+})
+
+/** What keeping sessions does in a world that the test makes. */
+function createWorld(sessions: readonly LiveSession[]) {
+  const world = {
+    now: start,
+    ready: true,
+    judgements: new Map<string, Judgement>(),
+    databaseFails: false,
+    afterJudging: () => {},
+    done: [] as (SessionCommand & { of: string })[],
+    keep: async () => {},
+  }
+  const access: Pick<AccessView, 'ready' | 'judge'> = {
+    ready: () => world.ready,
+    judge: (userId) => {
+      world.afterJudging()
+      return world.judgements.get(userId) ?? entitled
+    },
+  }
+  const repository: Pick<SessionRepository, 'live' | 'execute'> = {
+    async live(after) {
+      if (world.databaseFails) throw new Error('the database is gone')
+      return sessions.filter(({ session_id }) => session_id > after).slice(0, 2)
+    },
+    async execute(of, command) {
+      if (of === 'odd') throw new Rejection('SESSION_ENDED', 'failed_precondition', 'it has ended')
+      if (of === 'poison') throw new Error('cannot be read')
+      world.done.push({ of, ...command })
+    },
+  }
+  world.keep = createKeepSessions({
+    sessions: repository as SessionRepository,
+    activity: { note: async () => {}, forget: async () => {} },
+    access: access as AccessView,
+    now: () => world.now,
+    idleSecondsMax: 1800,
+    signals: createSessionSignals({
+      log: createLog({ name: 'test', level: 'silent' }),
+      metrics: createMetrics('test'),
+    }),
+  })
+  return world
+}
+
+const at = (seconds: number) => new Date(start.getTime() + seconds * 1000)
+
+test('sessions of every page are kept', async () => {
+  const world = createWorld(['a', 'b', 'c', 'd', 'e'].map((id) => live(id)))
+  for (const id of ['b', 'e']) world.judgements.set(`user of ${id}`, nobody)
+  await world.keep()
+  expect(world.done).toEqual(
+    ['b', 'e'].map((of) => ({ of, type: 'EndSession', reason: END_REASONS.userDisabled })),
+  )
+})
+
+test('nothing is concluded before everything was read', async () => {
+  const world = createWorld([live('a')])
+  world.judgements.set('user of a', nobody)
+  world.ready = false
+  await world.keep()
+  expect(world.done).toEqual([])
+})
+
+test('nothing more is concluded once a log is read anew in the middle of a round', async () => {
+  const world = createWorld(['a', 'b', 'c'].map((id) => live(id)))
+  for (const id of ['a', 'b', 'c']) world.judgements.set(`user of ${id}`, nobody)
+  world.afterJudging = () => {
+    world.ready = false
+  }
+  await world.keep()
+  expect(world.done.map(({ of }) => of)).toEqual(['a'])
+})
+
+test('other rights ask for another account', async () => {
+  const world = createWorld([live('a')])
+  const wider = [{ clusterRole: 'postern-edit', namespaces: [] }]
+  world.judgements.set('user of a', { ...entitled, bindings: wider })
+  await world.keep()
+  expect(world.done).toEqual([{ of: 'a', type: 'DesireAccount', bindings: wider }])
+})
+
+test('one session that cannot be kept keeps no other from it, and is not passed over in silence', async () => {
+  const world = createWorld(['odd', 'poison', 'z'].map((id) => live(id)))
+  for (const id of ['odd', 'poison', 'z']) world.judgements.set(`user of ${id}`, nobody)
+  await expect(world.keep()).rejects.toThrow('cannot be read')
+  expect(world.done.map(({ of }) => of)).toEqual(['z'])
+})
+
+test('silence while the database was gone ends no session', async () => {
+  const world = createWorld([live('a')])
+  await world.keep()
+  world.databaseFails = true
+  world.now = at(3600)
+  await expect(world.keep()).rejects.toThrow('the database is gone')
+  world.databaseFails = false
+  await world.keep()
+  world.now = at(3600 + 44)
+  await world.keep()
+  expect(world.done).toEqual([])
+  world.now = at(3600 + 45)
+  await world.keep()
+  expect(world.done).toMatchObject([{ of: 'a', reason: END_REASONS.idle }])
+})
