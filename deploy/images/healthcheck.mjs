@@ -2,6 +2,7 @@
 // with 0 when it is ready, otherwise with 1 and the reasons.
 const DEADLINE_MS = 4_000
 
+// oxlint-disable-next-line node/no-process-env -- a program of its own, without modules
 const [listen] = Object.entries(process.env).flatMap(([name, value]) =>
   /^POSTERN_[A-Z_]+_HTTP_LISTEN$/.test(name) && value ? [value] : [],
 )

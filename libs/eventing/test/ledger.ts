@@ -85,7 +85,7 @@ export const directory: Projection<LedgerDatabase, LedgerEvent> = {
   conflicts: { groups_name_unique: () => rejected('NAME_TAKEN') },
 }
 
-export const migrations: Readonly<Record<string, Migration>> = {
+const migrations: Readonly<Record<string, Migration>> = {
   '0001-directory': {
     async up(db) {
       await sql`create table groups (group_id text primary key, name text not null, pos bigint not null,

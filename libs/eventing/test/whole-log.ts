@@ -6,7 +6,7 @@ import type { LedgerDatabase, LedgerEvent } from './ledger.ts'
 type Ledger = EventLog<LedgerDatabase, LedgerEvent>
 type LogRow = { pos: bigint; stream: string; ver: number }
 
-export const logOf = async (at: Ledger): Promise<LogRow[]> =>
+const logOf = async (at: Ledger): Promise<LogRow[]> =>
   (await sql<LogRow>`select pos, stream, ver from event order by pos`.execute(at.db)).rows
 export const headOf = async (at: Ledger): Promise<bigint | undefined> =>
   (await sql<{ pos: bigint }>`select pos from head`.execute(at.db)).rows[0]?.pos

@@ -19,7 +19,7 @@ import { dialKubernetes } from '../src/upstream/dial-kubernetes.ts'
 import { createUpstreamPool } from '../src/upstream/upstream-pool.ts'
 
 export const SESSION = '01900000-0000-7000-8000-000000000001'
-export const TOKEN = 'jit-token'
+const TOKEN = 'jit-token'
 
 /** The data path of an agent, and a gateway that talks to it. */
 export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
@@ -91,7 +91,7 @@ export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
 
 export type DataPath = ReturnType<typeof startDataPath>
 
-export function requestHead(change: Partial<RequestHead>): RequestHead {
+function requestHead(change: Partial<RequestHead>): RequestHead {
   return {
     sessionId: SESSION,
     auditId: 'audit-1',
