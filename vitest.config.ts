@@ -7,6 +7,8 @@ const servers = ['./test/fixtures/src/vitest-servers.ts']
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
+  // Where vitest runs globalSetup.
+  environments: { __vitest__: { resolve: { conditions } } },
   test: {
     passWithNoTests: true,
     projects: [
