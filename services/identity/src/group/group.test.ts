@@ -1,7 +1,6 @@
-import { given } from '@postern/eventing/testing'
+import { given, play } from '@postern/eventing/testing'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { play } from '../testing.ts'
 import {
   ADMINISTRATOR,
   GROUP_MEMBERS_MAX,

@@ -1,7 +1,6 @@
-import { given } from '@postern/eventing/testing'
+import { given, play } from '@postern/eventing/testing'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { play } from '../testing.ts'
 import { type GrantCommand, type GrantEvent, type GrantTerms, grant } from './grant.ts'
 
 const now = new Date('2026-01-01T00:00:00Z')

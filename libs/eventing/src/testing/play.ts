@@ -1,5 +1,5 @@
 import { Rejection } from '@postern/errors'
-import type { Decider, Decision, DomainEvent } from '@postern/eventing'
+import type { Decider, Decision, DomainEvent } from '../decider.ts'
 
 /** One command with its moment, what it led to, and the state before and after. */
 export type Step<State, Event> = { before: State; after: State; events: readonly Event[] }
