@@ -8,6 +8,7 @@ import { createUsableClusters } from './adapters/replica-usable-clusters.ts'
 import { createAgentRpc } from './agent/agent-rpc.ts'
 import { createAgentStatusStore } from './agent/agent-status.ts'
 import { createJoin } from './agent/join.ts'
+import { createChanges } from './changes.ts'
 import { createClusterRepository } from './cluster/cluster-repository.ts'
 import { createClusterRpc } from './cluster/cluster-rpc.ts'
 import { clustersProjection } from './cluster/clusters-projection.ts'
@@ -48,14 +49,23 @@ export const tunnelBrokerService = defineService<
       agentImage: config.agentImage,
     })
     const usable = createUsableClusters(replica)
-    const join = createJoin({ db, store, clusters, issueCertificate, now })
-    const agentRpc = createAgentRpc({ clusters, agents, relays, join, issueCertificate, now })
+    const changes = createChanges()
+    const join = createJoin({ db, store, clusters, agents, issueCertificate, now })
+    const agentRpc = createAgentRpc({
+      clusters,
+      agents,
+      relays,
+      changes,
+      join,
+      issueCertificate,
+      now,
+    })
     let joinServer: RpcServer | undefined
 
     return {
       rpc: [
         createClusterRpc({ clusters, agents, store, usable, renderManifest, now }),
-        createRelayRpc({ relays }),
+        createRelayRpc({ relays, changes }),
         agentRpc,
       ],
       async start() {
@@ -73,6 +83,9 @@ export const tunnelBrokerService = defineService<
         })
         joinServer.setHealthy(true)
         log.info({ join: joinServer.address }, 'agents can join')
+      },
+      async ready() {
+        return replica.caughtUp ? undefined : 'reading the logs of identity and policy'
       },
       async stop() {
         await joinServer?.close()

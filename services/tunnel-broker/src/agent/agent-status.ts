@@ -42,6 +42,27 @@ export function createAgentStatusStore({ db }: { db: Kysely<TunnelBrokerDatabase
         .execute()
     },
 
+    /** Agents of a cluster whose certificates have ended by a moment: nobody heard of them for as long. */
+    async goneSince(clusterId: string, before: Date): Promise<string[]> {
+      const rows = await db
+        .selectFrom('agents')
+        .leftJoin('agent_status', 'agent_status.agent_id', 'agents.agent_id')
+        .select(['agents.agent_id', 'joined_at', 'last_seen_at'])
+        .where('cluster_id', '=', clusterId)
+        .execute()
+      return rows
+        .filter(({ joined_at, last_seen_at }) => (last_seen_at ?? new Date(joined_at)) < before)
+        .map((row) => row.agent_id)
+    },
+
+    /** Forgets what agents said that are no agents any more. */
+    async forget(): Promise<void> {
+      await db
+        .deleteFrom('agent_status')
+        .where('agent_id', 'not in', (present) => present.selectFrom('agents').select('agent_id'))
+        .execute()
+    },
+
     async isAgentOf(agentId: string, clusterId: string): Promise<boolean> {
       const row = await db
         .selectFrom('agents')

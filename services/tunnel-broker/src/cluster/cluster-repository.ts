@@ -4,7 +4,6 @@ import type { Kysely } from 'kysely'
 import type { TunnelBrokerDatabase } from '../database.ts'
 import type { TunnelBrokerEvent } from '../tunnel-broker-codec.ts'
 import { type ClusterCommand, cluster, clusterRejected } from './cluster.ts'
-import type { Labels } from './label-rules.ts'
 
 export type ClusterRow = {
   readonly clusterId: string
@@ -27,9 +26,11 @@ export function createClusterRepository(needs: {
       .where('removed', '=', false)
 
   return {
-    /** @throws Rejection */
-    async execute(clusterId: string, command: ClusterCommand, actor: Actor): Promise<void> {
-      await store.execute({ stream: `cluster-${clusterId}`, decider: cluster, command, actor })
+    /** Answers the position of the cluster's last event. @throws Rejection */
+    async execute(clusterId: string, command: ClusterCommand, actor: Actor): Promise<bigint> {
+      const stream = `cluster-${clusterId}`
+      const { pos } = await store.execute({ stream, decider: cluster, command, actor })
+      return pos
     },
 
     /** By id or name. @throws Rejection CLUSTER_NOT_FOUND */
@@ -51,15 +52,6 @@ export function createClusterRepository(needs: {
       if (options.ids !== undefined) query = query.where('cluster_id', 'in', options.ids)
       const rows = await query.orderBy('name').limit(options.limit).execute()
       return rows.map(toClusterRow)
-    },
-
-    async namespaces(clusterId: string): Promise<ReadonlyMap<string, Labels>> {
-      const rows = await db
-        .selectFrom('namespaces')
-        .select(['name', 'labels'])
-        .where('cluster_id', '=', clusterId)
-        .execute()
-      return new Map(rows.map((row) => [row.name, parseLabels(row.labels)]))
     },
   }
 }

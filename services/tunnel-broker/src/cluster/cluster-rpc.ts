@@ -77,8 +77,8 @@ export function createClusterRpc(needs: {
     },
 
     async getCluster(request, { call }) {
-      const row = await clusters.get(request.cluster)
       const ids = visible(call, 'tunnelbroker.clusters.get')
+      const row = await clusters.get(request.cluster)
       // What a user may not use does not exist for him.
       if (ids?.includes(row.clusterId) === false) throw clusterRejected('CLUSTER_NOT_FOUND')
       const [cluster] = await toClusters([row])
@@ -94,6 +94,7 @@ export function createClusterRpc(needs: {
     async deleteCluster(request, { call }) {
       const { clusterId } = await clusters.get(request.cluster)
       await clusters.execute(clusterId, { type: 'RemoveCluster' }, call.actor)
+      await agents.forget()
       return {}
     },
 
@@ -101,12 +102,15 @@ export function createClusterRpc(needs: {
       const agentId = parseId('agent', request.agentId)
       const { clusterId } = await clusters.get(request.cluster)
       await clusters.execute(clusterId, { type: 'RemoveAgent', agentId }, call.actor)
+      await agents.forget()
       return {}
     },
 
     async createJoinManifest(request, { call }) {
       const cluster = await clusters.get(request.cluster)
       const secret = newSecret('pjt_')
+      // First, so that no token is issued that nobody gets.
+      const manifest = await renderManifest({ cluster, joinToken: secret })
       const tokenId = newId('join-token')
       const expiresAt = new Date(now().getTime() + JOIN_TOKEN_HOURS * 3_600_000).toISOString()
       await store.execute({
@@ -121,7 +125,6 @@ export function createClusterRpc(needs: {
         },
         actor: call.actor,
       })
-      const manifest = await renderManifest({ cluster, joinToken: secret })
       return { manifest, tokenExpiresAt: expiresAt }
     },
   })

@@ -1,6 +1,12 @@
 import { rejections } from '@postern/errors'
 import type { Decider } from '@postern/eventing'
-import { checkClusterName, checkLabels, type Labels, sameLabels } from './label-rules.ts'
+import {
+  checkClusterName,
+  checkLabels,
+  checkNamespace,
+  type Labels,
+  sameLabels,
+} from './label-rules.ts'
 
 /** A cluster that Postern gives access to, with its agents and the namespaces they saw. */
 export type Cluster =
@@ -32,6 +38,7 @@ export type ClusterCommand =
   | { type: 'RemoveCluster' }
   | { type: 'AddAgent'; agentId: string }
   | { type: 'RemoveAgent'; agentId: string }
+  /** What differs is recorded a part at a time: given again until it changes nothing. */
   | { type: 'ObserveNamespaces'; namespaces: readonly Namespace[] }
 
 export type ClusterEvent =
@@ -55,15 +62,16 @@ export type ClusterEvent =
   | { type: 'NamespaceGone'; clusterId: string; name: string }
 
 const NAMESPACES_MAX = 10_000
-const AGENTS_MAX = 16
+/** In one append, which holds everybody else up. */
+const OBSERVED_AT_ONCE_MAX = 500
+export const AGENTS_MAX = 16
 
 export const clusterRejected = rejections({
   CLUSTER_EXISTS: ['already_exists', 'there is a cluster with this name'],
   CLUSTER_NOT_FOUND: ['not_found', 'there is no such cluster'],
-  AGENT_NOT_FOUND: ['not_found', 'the cluster has no such agent'],
   TOO_MANY_AGENTS: [
     'resource_exhausted',
-    'a cluster has at most 16 agents; remove one that is gone first',
+    'a cluster has at most 16 agents; remove one that is gone first ("postern cluster remove-agent")',
   ],
   TOO_MANY_NAMESPACES: ['resource_exhausted', 'at most 10000 namespaces of a cluster are kept'],
 })
@@ -97,10 +105,14 @@ export const cluster: Decider<Cluster, ClusterCommand, ClusterEvent> = {
         if (state.agents.size >= AGENTS_MAX) throw clusterRejected('TOO_MANY_AGENTS')
         return [{ type: 'AgentJoined', clusterId, agentId: command.agentId }]
       case 'RemoveAgent':
-        if (!state.agents.has(command.agentId)) throw clusterRejected('AGENT_NOT_FOUND')
+        // A retried or raced removal already has what it wants.
+        if (!state.agents.has(command.agentId)) return []
         return [{ type: 'AgentRemoved', clusterId, agentId: command.agentId }]
       case 'ObserveNamespaces':
-        return differences(clusterId, state.namespaces, command.namespaces)
+        return differences(clusterId, state.namespaces, command.namespaces).slice(
+          0,
+          OBSERVED_AT_ONCE_MAX,
+        )
     }
   },
 
@@ -150,6 +162,7 @@ function differences(
     seen.add(name)
     const former = known.get(name)
     if (former !== undefined && sameLabels(former, labels)) continue
+    checkNamespace({ name, labels })
     events.push({ type: 'NamespaceObserved', clusterId, name, labels: { ...labels } })
   }
   for (const name of known.keys()) {

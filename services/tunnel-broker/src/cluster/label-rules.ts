@@ -12,9 +12,15 @@ const rejected = rejections({
     'labels follow Kubernetes: a key of at most 63 characters with an optional DNS prefix, a value of at most 63',
   ],
   TOO_MANY_LABELS: ['invalid_argument', 'a cluster has at most 64 labels'],
+  INVALID_NAMESPACE: [
+    'invalid_argument',
+    'a namespace is a DNS label with labels as Kubernetes has them',
+  ],
 })
 
 const LABELS_MAX = 64
+/** Kubernetes sets no number, only 256 KiB of annotations; this many nobody has. */
+const NAMESPACE_LABELS_MAX = 256
 const DNS_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 const QUALIFIED = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)$/
 const DNS_SUBDOMAIN = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/
@@ -32,6 +38,16 @@ export function checkLabels(labels: Labels): void {
   for (const [key, value] of entries) {
     if (!isKey(key) || !isValue(value)) throw rejected('INVALID_LABEL', { key: key.slice(0, 320) })
   }
+}
+
+/** What kube-apiserver would have made sure of; an agent is believed nothing more. @throws Rejection */
+export function checkNamespace({ name, labels }: { name: string; labels: Labels }): void {
+  const entries = Object.entries(labels)
+  const isWell =
+    DNS_LABEL.test(name) &&
+    entries.length <= NAMESPACE_LABELS_MAX &&
+    entries.every(([key, value]) => isKey(key) && isValue(value))
+  if (!isWell) throw rejected('INVALID_NAMESPACE', { name: name.slice(0, 63) })
 }
 
 export function sameLabels(left: Labels, right: Labels): boolean {
