@@ -10,6 +10,7 @@ export {
   type ServiceName,
 } from './clients.ts'
 export { endUserAuthenticator } from './end-user-authenticator.ts'
+export { cutPage, type Page, parsePage, parsePageSize } from './page.ts'
 export { type RpcRegistration, register } from './registration.ts'
 export { isUnreachable, RpcError, toRejection } from './rpc-error.ts'
 export { createRpcServer, type RpcServer, type RpcServerNeeds } from './rpc-server.ts'

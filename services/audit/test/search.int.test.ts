@@ -252,7 +252,7 @@ test('a page never grows larger than a client takes, however large its records a
 })
 
 test.each([
-  { what: 'a page of more than 1,000', request: { pageSize: 1001 }, reason: 'PAGE_SIZE' },
+  { what: 'a page of more than 1,000', request: { pageSize: 1001 }, reason: 'INVALID_PAGE_SIZE' },
   { what: 'another decision', request: { decision: 'maybe' }, reason: 'DECISION_INVALID' },
   { what: 'a foreign page token', request: { pageToken: 'nonsense' }, reason: 'PAGE_TOKEN' },
   { what: 'a very long filter', request: { user: 'x'.repeat(1025) }, reason: 'FILTER_TOO_LONG' },

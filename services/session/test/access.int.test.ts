@@ -107,10 +107,10 @@ test('lists come in pages, complete, newest first', async () => {
   const all = await console.listSessions({ user: '*', ended: true, pageSize: 1000 }, root)
   expect(ids).toEqual(all.sessions.map(({ id }) => id))
   await expect(console.listSessions({ pageSize: 1001 }, root)).rejects.toMatchObject({
-    reason: 'PAGE_SIZE',
+    reason: 'INVALID_PAGE_SIZE',
   })
   await expect(console.listSessions({ pageToken: "'; --" }, root)).rejects.toMatchObject({
-    reason: 'INVALID_ID',
+    reason: 'INVALID_PAGE_TOKEN',
   })
 })
 

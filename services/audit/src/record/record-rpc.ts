@@ -3,19 +3,14 @@ import type {
   AuditServiceImplementation,
   SearchRecordsRequest,
 } from '@postern/proto/postern/audit/v1/audit'
+import { parsePageSize } from '@postern/rpc'
 import { ANSWER_BYTES_MAX, type LogReader } from '../log/log-reader.ts'
 import { parsePageToken, toPageToken } from './page-token.ts'
 import type { RecordFilter, RecordPage, RecordRange } from './record-search.ts'
 
-const PAGE_SIZE_DEFAULT = 100
-const PAGE_SIZE_MAX = 1000
 const TEXT_CHARS_MAX = 1024
 
 const rejected = rejections({
-  PAGE_SIZE_OUT_OF_RANGE: [
-    'invalid_argument',
-    `the page size is 1 to ${PAGE_SIZE_MAX}, or 0 for the default`,
-  ],
   DECISION_INVALID: ['invalid_argument', 'the decision is "allow", "deny" or empty'],
   FILTER_TOO_LONG: ['invalid_argument', `a filter has at most ${TEXT_CHARS_MAX} characters`],
   TIME_RANGE_INVALID: [
@@ -39,7 +34,7 @@ export function createRecordHandlers(needs: {
   return {
     async searchRecords(request) {
       const { ascending, pageSize, pageToken } = request
-      if (pageSize > PAGE_SIZE_MAX) throw rejected('PAGE_SIZE_OUT_OF_RANGE')
+      const limit = parsePageSize(pageSize)
       const filter = parseFilter(request)
       const same = { ...filter, ascending, afterIndex: request.afterIndex?.toString() }
 
@@ -49,7 +44,6 @@ export function createRecordHandlers(needs: {
           : parsePageToken(pageToken, same)
       // Later entries are not part of this search, so that its pages neither shift nor never end.
       const range = rangeOf({ ...start, ascending, afterIndex: request.afterIndex })
-      const limit = pageSize === 0 ? PAGE_SIZE_DEFAULT : pageSize
       const page = await search({ filter, range, limit, bytesMax: ANSWER_BYTES_MAX })
       const last = page.records.at(-1)?.index
       return {

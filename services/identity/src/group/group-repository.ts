@@ -1,9 +1,9 @@
 import type { Actor, EventStore } from '@postern/eventing'
 import { type Id, isId } from '@postern/ids'
+import { cutPage, type Page } from '@postern/rpc'
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { IdentityDatabase } from '../database.ts'
 import type { IdentityEvent } from '../identity-event.ts'
-import { cutPage, type Page } from '../naming/page.ts'
 import { refuseLossOfAdministrators } from './administrators.ts'
 import { type GroupCommand, group } from './group.ts'
 

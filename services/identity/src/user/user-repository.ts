@@ -1,10 +1,10 @@
 import type { Actor, EventStore } from '@postern/eventing'
 import { type Id, isId } from '@postern/ids'
+import { cutPage, type Page } from '@postern/rpc'
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { IdentityDatabase } from '../database.ts'
 import { refuseLossOfAdministrators } from '../group/administrators.ts'
 import type { IdentityEvent } from '../identity-event.ts'
-import { cutPage, type Page } from '../naming/page.ts'
 import { type UserCommand, user, userRejected } from './user.ts'
 
 export type UserRepository = ReturnType<typeof createUserRepository>

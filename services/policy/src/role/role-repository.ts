@@ -1,8 +1,8 @@
 import type { Actor, EventStore } from '@postern/eventing'
 import { type Id, isId, parseId } from '@postern/ids'
+import { cutPage, type Page } from '@postern/rpc'
 import type { Kysely, Transaction } from 'kysely'
 import type { PolicyDatabase } from '../database.ts'
-import { cutPage, type Page } from '../naming/page.ts'
 import type { PolicyEvent } from '../policy-event.ts'
 import { type RoleCommand, role, roleRejected } from './role.ts'
 

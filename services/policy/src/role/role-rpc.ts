@@ -1,7 +1,6 @@
 import { newId } from '@postern/ids'
 import { RoleServiceDefinition } from '@postern/proto/postern/policy/v1/role'
-import { register } from '@postern/rpc'
-import { parsePage } from '../naming/page.ts'
+import { parsePage, register } from '@postern/rpc'
 import type { PolicyRule } from './rbac-rules.ts'
 import { roleRejected } from './role.ts'
 import type { RoleRepository } from './role-repository.ts'

@@ -6,7 +6,7 @@ import {
   SessionServiceDefinition,
   SessionState,
 } from '@postern/proto/postern/session/v1/session'
-import { type Call, register } from '@postern/rpc'
+import { type Call, cutPage, parsePage, register } from '@postern/rpc'
 import type { AccessView } from './access-view.ts'
 import type { Activity, ActivityStore } from './activity.ts'
 import type { createOpenSession } from './open-session.ts'
@@ -17,13 +17,10 @@ const rejected = rejections({
   SESSION_NOT_FOUND: ['not_found', 'there is no such session'],
   USER_NOT_FOUND: ['not_found', 'there is no such user'],
   NOT_YOURS: ['permission_denied', "only your own sessions: others' need session.sessions.list"],
-  PAGE_SIZE: ['invalid_argument', 'page_size is 1 to 1000'],
   TOO_MANY: ['invalid_argument', 'at most 1000 activities in a report'],
   STARTING: ['unavailable', 'the session service is still reading the logs; try again'],
 })
 
-const PAGE_SIZE_DEFAULT = 100
-const PAGE_SIZE_MAX = 1000
 const ACTIVITIES_MAX = 1000
 
 export function createSessionRpc(needs: {
@@ -72,18 +69,15 @@ export function createSessionRpc(needs: {
     },
 
     async listSessions(request, { call }) {
-      const limit = request.pageSize || PAGE_SIZE_DEFAULT
-      if (limit > PAGE_SIZE_MAX) throw rejected('PAGE_SIZE')
-      const { pageToken } = request
-      const rows = await sessions.list({
+      const page = parsePage(request)
+      const found = await sessions.list({
         userId: listedUser(call, request.user),
         ended: request.ended,
-        before: pageToken === '' ? undefined : parseId('session', pageToken),
-        limit: limit + 1,
+        before: page.after === '' ? undefined : parseId('session', page.after),
+        limit: page.limit + 1,
       })
-      const page = rows.slice(0, limit)
-      const nextPageToken = rows.length > limit ? (page.at(-1)?.session_id ?? '') : ''
-      return { sessions: page.map(toSession), nextPageToken }
+      const { rows, nextPageToken } = cutPage(found, page, ({ session_id: id }) => id)
+      return { sessions: rows.map(toSession), nextPageToken }
     },
 
     async getSession(request, { call }) {

@@ -7,7 +7,7 @@ import {
   ClusterServiceDefinition,
   ClusterState,
 } from '@postern/proto/postern/tunnelbroker/v1/cluster'
-import { type Call, register } from '@postern/rpc'
+import { type Call, cutPage, parsePage, register } from '@postern/rpc'
 import { type AgentStatus, type AgentStatusStore, reachability } from '../agent/agent-status.ts'
 import type { TunnelBrokerDatabase } from '../database.ts'
 import { joinToken } from '../join-token/join-token.ts'
@@ -17,13 +17,10 @@ import type { ClusterRepository, ClusterRow } from './cluster-repository.ts'
 import type { RenderJoinManifest } from './join-manifest.ts'
 
 const rejected = rejections({
-  PAGE_SIZE: ['invalid_argument', 'page_size is 1 to 1000'],
   INSTALL_LEVEL: ['invalid_argument', 'install_level is VIEW, EDIT or ADMIN'],
   STARTING: ['unavailable', 'tunnel-broker is still reading the logs; try again'],
 })
 
-const PAGE_SIZE_DEFAULT = 100
-const PAGE_SIZE_MAX = 1000
 const JOIN_TOKEN_HOURS = 1
 
 /** Which clusters a user may use, by what identity and policy say now. */
@@ -67,13 +64,11 @@ export function createClusterRpc(needs: {
     },
 
     async listClusters(request, { call }) {
-      const limit = request.pageSize || PAGE_SIZE_DEFAULT
-      if (limit > PAGE_SIZE_MAX) throw rejected('PAGE_SIZE')
+      const page = parsePage(request)
       const ids = visible(call, 'tunnelbroker.clusters.list')
-      const rows = await clusters.list({ after: request.pageToken, limit: limit + 1, ids })
-      const page = rows.slice(0, limit)
-      const nextPageToken = rows.length > limit ? (page.at(-1)?.name ?? '') : ''
-      return { clusters: await toClusters(page), nextPageToken }
+      const found = await clusters.list({ after: page.after, limit: page.limit + 1, ids })
+      const { rows, nextPageToken } = cutPage(found, page, ({ name }) => name)
+      return { clusters: await toClusters(rows), nextPageToken }
     },
 
     async getCluster(request, { call }) {

@@ -15,10 +15,16 @@ export type Page = { after: string; limit: number }
 /** @throws Rejection INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN */
 export function parsePage(request: { pageSize: number; pageToken: string }): Page {
   const { pageSize, pageToken } = request
-  if (pageSize > ENTRIES_MAX) throw rejected('INVALID_PAGE_SIZE')
+  const limit = parsePageSize(pageSize)
   const after = Buffer.from(pageToken.slice(0, TOKEN_CHARACTERS_MAX), 'base64url').toString()
   if (toPageToken(after) !== pageToken) throw rejected('INVALID_PAGE_TOKEN')
-  return { after, limit: pageSize === 0 ? ENTRIES_DEFAULT : pageSize }
+  return { after, limit }
+}
+
+/** @throws Rejection INVALID_PAGE_SIZE */
+export function parsePageSize(pageSize: number): number {
+  if (pageSize > ENTRIES_MAX) throw rejected('INVALID_PAGE_SIZE')
+  return pageSize === 0 ? ENTRIES_DEFAULT : pageSize
 }
 
 /** The token of the page that begins after the key; keys are never secret. */
