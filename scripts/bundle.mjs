@@ -1,7 +1,7 @@
 // Bundles each service for its image: dist/images/<service>/{main,telemetry}.js with everything they
 // import, so that an image needs no package manager and no sources, and starts from a few files.
 //
-//   node scripts/bundle.mjs [service ...]
+//   node scripts/bundle.mjs [--out DIR] [program ...]
 import {
   cpSync,
   existsSync,
@@ -11,12 +11,17 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const out = join(root, 'dist', 'images')
+const { values, positionals } = parseArgs({
+  options: { out: { type: 'string', default: join(root, 'dist', 'images') } },
+  allowPositionals: true,
+})
+const out = resolve(values.out)
 
 /** Loaded from node_modules at run time: it is machine code. */
 const NATIVE = '@node-rs/argon2'
@@ -32,7 +37,7 @@ const services = globSync('services/*/src/main.ts', { cwd: root })
 const jobs = { databases: 'deploy/bootstrap/src/compose-databases.ts' }
 
 const programs = [...services, ...Object.keys(jobs)]
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : programs
+const wanted = positionals.length > 0 ? positionals : programs
 for (const name of wanted) {
   if (!programs.includes(name)) {
     process.stderr.write(`no program "${name}"; there are: ${programs.join(', ')}\n`)

@@ -115,7 +115,7 @@ function checkWebCertificate(dir: string, names: readonly string[], now: Date): 
     for (const name of ['web.key', 'web.crt', 'web-ca.crt'])
       rmSync(join(dir, name), { force: true })
     return [
-      `made a new web certificate for ${names.join(', ')}: download kubeconfigs again, and sign in again`,
+      `made a new web certificate for ${names.join(', ')}: restart gateway and console, download kubeconfigs again, sign in again`,
     ]
   }
   const uncovered = missing.length === 0 ? '' : `, not for ${missing.join(', ')}`
