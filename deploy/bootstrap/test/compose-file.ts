@@ -5,7 +5,7 @@ const DEFAULTED = /^\$\{([A-Z_]+):-([^}]*)\}/
 const REQUIRED = /^\$\{([A-Z_]+):\?([^}]*)\}/
 
 /** What docker compose does with ${NAME:-default} and ${NAME:?message}; other forms are not used. */
-export function interpolate(text: string, variables: Readonly<Record<string, string>>): string {
+function interpolate(text: string, variables: Readonly<Record<string, string>>): string {
   return text.replace(/\$[^\n]*/g, (rest) => interpolateFirst(rest, variables))
 }
 

@@ -97,6 +97,24 @@ test('an expired certificate of a part is issued again by the same authority', a
   expect(existsSync(join(folder, 'secrets/tls/policy/tls.key.next'))).toBe(false)
 })
 
+test('an authority that ends soon is renewed below the same root, while the root key is there', async () => {
+  await prepare()
+  const [roots, authority] = [read('secrets/ca/roots.crt'), read('secrets/ca/ca.crt')]
+  await prepare({ now: new Date(Date.now() + 200 * DAY_MS) })
+  expect(read('secrets/ca/ca.crt')).toBe(authority)
+  const late = new Date(Date.now() + 320 * DAY_MS)
+  await prepare({ now: late })
+  const renewed = new X509Certificate(read('secrets/ca/ca.crt'))
+  expect(read('secrets/ca/roots.crt')).toBe(roots)
+  expect(renewed.verify(new X509Certificate(roots).publicKey)).toBe(true)
+  expect(Date.parse(renewed.validTo) - late.getTime()).toBeGreaterThan(300 * DAY_MS)
+
+  rmSync(join(folder, 'secrets/ca/root.key'))
+  await prepare({ now: new Date(late.getTime() + 320 * DAY_MS) })
+  const tooLate = new Date(late.getTime() + 400 * DAY_MS)
+  await expect(prepare({ now: tooLate })).rejects.toThrow('put the root key back')
+})
+
 test('a new name gets a new web certificate; one that ends soon does too', async () => {
   await prepare({ domains: ['one.test'] })
   const first = read('secrets/web.crt')

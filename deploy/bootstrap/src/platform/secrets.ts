@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
@@ -35,6 +35,7 @@ export const PARTS = [
 
 const ROOT_LIFE_DAYS = 3650
 const INTERMEDIATE_LIFE_DAYS = 365
+const RENEW_INTERMEDIATE_DAYS = 60
 const WEB_LIFE_DAYS = 365
 const LEAF_LIFE_SECONDS = 24 * 60 * 60
 const DAY_SECONDS = 24 * 60 * 60
@@ -103,16 +104,34 @@ function passwordOf(file: string): string {
 }
 
 async function prepareAuthority(dir: string, now: Date): Promise<void> {
-  const intermediate = join(dir, 'ca.crt')
-  if (existsSync(intermediate)) return
-  const name = 'Postern root'
-  const root = await createRoot({ name, now, lifeSeconds: ROOT_LIFE_DAYS * DAY_SECONDS })
+  const rootFile = join(dir, 'roots.crt')
+  const rootKeyFile = join(dir, 'root.key')
+  if (!existsSync(rootFile)) {
+    const name = 'Postern root'
+    const root = await createRoot({ name, now, lifeSeconds: ROOT_LIFE_DAYS * DAY_SECONDS })
+    writeSecret(rootKeyFile, root.key)
+    writeFileSync(rootFile, root.cert)
+  }
+  const intermediateFile = join(dir, 'ca.crt')
+  const daysLeft = existsSync(intermediateFile) ? daysUntilEnd(intermediateFile, now) : 0
+  if (daysLeft > RENEW_INTERMEDIATE_DAYS) return
+  if (!existsSync(rootKeyFile)) {
+    if (daysLeft > 0) return
+    throw new Error(
+      `the authority's certificate has ended: put the root key back as ${rootKeyFile}, then again`,
+    )
+  }
+  // Under the root that everybody trusts already: nobody has to be told.
+  const root = { cert: readFileSync(rootFile, 'utf8'), key: readFileSync(rootKeyFile, 'utf8') }
   const below = { root, now, lifeSeconds: INTERMEDIATE_LIFE_DAYS * DAY_SECONDS }
   const authority = await createIntermediate({ name: 'Postern identity', ...below })
-  writeSecret(join(dir, 'root.key'), root.key)
-  writeFileSync(join(dir, 'roots.crt'), root.cert)
   writeSecret(join(dir, 'ca.key'), authority.key)
-  writeFileSync(intermediate, authority.cert)
+  writeFileSync(intermediateFile, authority.cert)
+}
+
+function daysUntilEnd(certificateFile: string, now: Date): number {
+  const { validTo } = new X509Certificate(readFileSync(certificateFile))
+  return (Date.parse(validTo) - now.getTime()) / 1000 / DAY_SECONDS
 }
 
 async function issueLeaves(files: SecretFiles, now: Date): Promise<void> {
