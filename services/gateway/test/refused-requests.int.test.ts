@@ -20,7 +20,14 @@ beforeEach(async () => {
   gateway.agent.handlers.request = answers.request
   const everything = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }]
   gateway.world.grant('everything', everything, ['team'])
-  Object.assign(gateway.state, { lease: true, agentOnline: true, spoolRoom: true })
+  Object.assign(gateway.state, {
+    lease: true,
+    agentOnline: true,
+    spoolRoom: true,
+    position: 2n,
+    whileSessionOpens: () => {},
+  })
+  gateway.sessionsOver.clear()
   client = createClient(gateway)
   await gateway.records()
 })
@@ -116,6 +123,48 @@ test('without the lease every request is refused with 503 and nothing is forward
   expect(answer.status).toBe(503)
   expect(answer.text).toContain('Postern cannot confirm that your access is still current')
   expect(gateway.agent.heads).toEqual([])
+})
+
+test.each([
+  {
+    what: 'its right ended',
+    happens: () => gateway.world.revoke('everything'),
+    code: 403,
+    says: 'none of your grants',
+  },
+  {
+    what: 'the lease was lost',
+    happens: () => {
+      gateway.state.lease = false
+    },
+    code: 503,
+    says: 'cannot confirm',
+  },
+  {
+    what: 'its session ended',
+    happens: () => gateway.sessionsOver.add('session-of-u-alice'),
+    code: 403,
+    says: 'your session on the cluster has ended',
+  },
+])('what was allowed is not sent when $what while it waited', async ({ happens, code, says }) => {
+  gateway.state.whileSessionOpens = () => {
+    happens()
+    gateway.state.position = 99n
+  }
+  const answer = await client.ask({ method: 'DELETE', path: `${PODS}/web` })
+  expect([answer.status, JSON.parse(answer.text).message]).toEqual([
+    code,
+    expect.stringContaining(says),
+  ])
+  expect(gateway.agent.heads).toEqual([])
+  const records = await gateway.records()
+  expect(records.map(({ stage }) => stage)).toEqual(['RequestReceived', 'ResponseComplete'])
+  expect(records[1]?.responseStatus).toMatchObject({ code })
+  // What was decided stands with what it was decided from.
+  for (const { annotations } of records) {
+    expect(annotations['postern.dev/decision']).toBe('allow')
+    expect(annotations['postern.dev/positions']).toContain('policy=2,')
+  }
 })
 
 test('a denied request over HTTP/1.1 does not cost the connection, also with a body', async () => {

@@ -55,6 +55,7 @@ export function forwardUpgrade(order: {
     const stop = () => socket.destroy()
     gone.signal.addEventListener('abort', stop, { once: true })
     try {
+      if (cutBy !== undefined) return { kind: 'refused', refusal: cutShort(cutBy) }
       socket.write(withLength(order.head))
       const head = await readHead(socket)
       if (cutBy !== undefined) return { kind: 'refused', refusal: cutShort(cutBy) }

@@ -12,7 +12,7 @@ import { answerSelfReview, type SelfReviewNeeds } from '../self-review/answer-se
 import type { SessionActivity } from '../session/session-activity.ts'
 import type { GatewaySession } from '../session/session-directory.ts'
 import { type GatewaySignals, verbClass } from '../signals.ts'
-import type { LiveRequests } from '../streams/live-requests.ts'
+import type { LiveRequests, Right } from '../streams/live-requests.ts'
 import type { ClusterTunnels } from '../tunnels/cluster-tunnels.ts'
 import { type Admission, type AdmissionView, type Admitted, admit } from './admit.ts'
 import { auditSubject } from './audit-subject.ts'
@@ -20,7 +20,7 @@ import { clusterHead } from './cluster-head.ts'
 import { type Cuttable, forward, type Outcome } from './forward.ts'
 import { forwardUpgrade } from './forward-upgrade.ts'
 import { answerRefusal } from './kubernetes-status.ts'
-import { type Refusal, refusals, tooMany } from './refusal.ts'
+import { denied, type Refusal, refusals, tooMany } from './refusal.ts'
 import { openWay, type Way } from './way-to-cluster.ts'
 
 export type RequestNeeds = {
@@ -70,6 +70,8 @@ async function handle(request: FrontRequest, facts: Facts, needs: RequestNeeds):
   const { view, positions, gateway, signals } = needs
   const { auditId, receivedAt } = facts
   const admission = admit(request.head, view, receivedAt)
+  // Those that it was decided from: a request that waits is recorded when they are others already.
+  const decidedFrom = positions()
   const subject = (session?: GatewaySession, refusal?: Refusal): AuditSubject =>
     auditSubject({
       auditId,
@@ -78,7 +80,7 @@ async function handle(request: FrontRequest, facts: Facts, needs: RequestNeeds):
       known: admission.known,
       allowed: 'admitted' in admission,
       reason: refusal?.message,
-      positions: positions(),
+      positions: decidedFrom,
       gateway,
       ...(session === undefined ? {} : { session }),
     })
@@ -148,17 +150,26 @@ async function carry(
     }
   }
 
+  const right: Right = {
+    tokenSha256: admitted.caller.tokenSha256,
+    userId: admitted.caller.userId,
+    clusterId: admitted.cluster.id,
+    sessionId: session.id,
+    attributes: admitted.info,
+  }
+  const lapsed = whyLapsed(right, needs)
+  if (lapsed !== undefined) {
+    end({ kind: 'refused', refusal: lapsed }, subject)
+    return
+  }
+  // Nothing waits between that look and the registration: no revocation can come in between.
   const running = startOrFail(request, admitted, way, subject, facts, needs)
   if (running === undefined) {
     end({ kind: 'refused', refusal: refusals.internal }, subject)
     return
   }
   const ended = live.add({
-    tokenSha256: admitted.caller.tokenSha256,
-    userId: admitted.caller.userId,
-    clusterId: admitted.cluster.id,
-    sessionId: session.id,
-    attributes: admitted.info,
+    ...right,
     grace: request.head.upgrade === undefined ? 'short' : 'none',
     cut(why) {
       signals.cuts.inc({ code: String(why.code) })
@@ -177,6 +188,13 @@ async function carry(
     ended()
     closed?.()
   }
+}
+
+/** The session, the tunnel and the disk took their time: what was allowed may no longer be. */
+function whyLapsed(right: Right, { view, live }: RequestNeeds): Refusal | undefined {
+  if (!view.leaseValid()) return refusals.leaseLost
+  const review = live.review(right)
+  return review.holds ? undefined : denied(review.why)
 }
 
 function startOrFail(...order: Parameters<typeof start>): ReturnType<typeof start> | undefined {

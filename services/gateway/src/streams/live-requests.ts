@@ -6,13 +6,17 @@ export type Cut = { readonly code: 403 | 503; readonly message: string }
 /** How long it may go on without the certainty that its right still holds. */
 type LeaseGrace = 'none' | 'short'
 
-/** A request that runs, and the right under which it does. */
-export type LiveRequest = {
+/** Who may do what, and by what: a request's right, for as long as it runs. */
+export type Right = {
   readonly tokenSha256: string
   readonly userId: string
   readonly clusterId: string
   readonly sessionId: string
   readonly attributes: Attributes
+}
+
+/** A request that runs. */
+export type LiveRequest = Right & {
   readonly grace: LeaseGrace
   cut(cut: Cut): void
 }
@@ -20,7 +24,7 @@ export type LiveRequest = {
 /** Whether a right holds now, and until when at most it does so by the clock alone. */
 export type Review =
   | { readonly holds: true; readonly untilMs: number }
-  | { readonly holds: false; readonly cut: Cut }
+  | { readonly holds: false; readonly why: string }
 
 const LEASE_LOST: Cut = {
   code: 503,
@@ -32,7 +36,7 @@ const TIMER_MS_MAX = 60 * 60_000
 
 /** Everything that runs. This is where a revocation cuts a stream. */
 export function createLiveRequests(needs: {
-  review(live: LiveRequest): Review
+  review(right: Right): Review
   nowMs: () => number
   shortGraceMs: number
 }) {
@@ -49,7 +53,7 @@ export function createLiveRequests(needs: {
   function reviewOne(live: LiveRequest): number {
     const review = needs.review(live)
     if (review.holds) return review.untilMs
-    cut(live, review.cut)
+    cut(live, { code: 403, message: `Postern ended this stream: ${review.why}` })
     return Number.POSITIVE_INFINITY
   }
 
@@ -77,10 +81,10 @@ export function createLiveRequests(needs: {
   }
 
   return {
-    /**
-     * Registers what begins to run, and answers what to call when it has ended. The right is looked at
-     * once more here: it may have ended between the decision and this moment.
-     */
+    /** Whether what was allowed a while ago still is. */
+    review: (right: Right) => needs.review(right),
+
+    /** Registers what begins to run, and answers what to call when it has ended. */
     add(live: LiveRequest): () => void {
       running.add(live)
       reviewAt(reviewOne(live))

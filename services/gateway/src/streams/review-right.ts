@@ -1,6 +1,6 @@
 import type { CompiledAccess, Decider } from '@postern/access'
 import { callerOf, type TokenView } from '../request/authenticate.ts'
-import type { LiveRequest, Review } from './live-requests.ts'
+import type { Review, Right } from './live-requests.ts'
 
 /** What a right is looked at with. Pure given these. */
 export type RightsView = TokenView & {
@@ -9,21 +9,21 @@ export type RightsView = TokenView & {
   nextChangeAt(compiled: CompiledAccess, at: Date): Date | undefined
 }
 
-/** Decides about a running request as if it came in now: one mechanism for every way a right ends. */
-export function reviewRight(live: LiveRequest, view: RightsView, at: Date): Review {
-  const caller = callerOf(live.tokenSha256, view, at)
+/** Decides about a request as if it came in now: one mechanism for every way a right ends. */
+export function reviewRight(right: Right, view: RightsView, at: Date): Review {
+  const caller = callerOf(right.tokenSha256, view, at)
   if ('refusal' in caller) return ended(caller.refusal.message)
-  if (caller.userId !== live.userId) return ended('the token belongs to someone else now')
-  if (view.isSessionOver(live.sessionId)) return ended('your session on the cluster has ended')
+  if (caller.userId !== right.userId) return ended('the token belongs to someone else now')
+  if (view.isSessionOver(right.sessionId)) return ended('your session on the cluster has ended')
   const snapshot = view.snapshot()
-  const requester = { userId: live.userId, clusterId: live.clusterId }
-  const decision = view.decider.decide(snapshot, requester, live.attributes, at)
+  const requester = { userId: right.userId, clusterId: right.clusterId }
+  const decision = view.decider.decide(snapshot, requester, right.attributes, at)
   if (decision.outcome === 'deny') return ended(decision.reason)
   const change = view.nextChangeAt(view.decider.compiled(snapshot, requester), at)
   const untilMs = Math.min(caller.tokenExpiresAtMs, change?.getTime() ?? Number.POSITIVE_INFINITY)
   return { holds: true, untilMs }
 }
 
-function ended(message: string): Review {
-  return { holds: false, cut: { code: 403, message: `Postern ended this stream: ${message}` } }
+function ended(why: string): Review {
+  return { holds: false, why }
 }

@@ -38,7 +38,14 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
   const agent = await startAgent()
   const decider = createDecider()
   const sessionsOver = new Set<string>()
-  const state = { lease: true, agentOnline: true, spoolRoom: true, sessionDelay: Promise.resolve() }
+  const state = {
+    lease: true,
+    agentOnline: true,
+    spoolRoom: true,
+    position: 2n,
+    /** What happens between the decision about a request and its session. */
+    whileSessionOpens: () => {},
+  }
   const recorder = createRecorder({
     spool,
     now,
@@ -68,7 +75,7 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
       clusterByName: (name) => [...world.snapshot.clusters.values()].find((c) => c.name === name),
       decide: (snapshot, requester, info, at) => decider.decide(snapshot, requester, info, at),
     },
-    positions: () => ({ identity: 1n, policy: 2n, 'tunnel-broker': 3n }),
+    positions: () => ({ identity: 1n, policy: state.position, 'tunnel-broker': 3n }),
     now,
     limiter: createRequestLimiter({
       running: 10_000,
@@ -79,7 +86,8 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
       ...options.limits,
     }),
     async sessionOf(userId, clusterId) {
-      await state.sessionDelay
+      state.whileSessionOpens()
+      await Promise.resolve()
       const expiresAtMs = Date.now() + 3_600_000
       return { id: `session-of-${userId}`, userId, clusterId, account: 'ptr-account', expiresAtMs }
     },
