@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { plain, type RecordedHistory } from '@postern/eventing/testing'
 import { expect, test } from 'vitest'
 import { eventTypes } from './history.ts'
-import { decode, fold, plain, type RecordedHistory } from './recorded-history.ts'
+import { decode, fold } from './recorded-history.ts'
 
 const dir = new URL('../../../test/replay/tunnel-broker/', import.meta.url)
 const releases = readdirSync(dir).filter((name) => name.endsWith('.json'))

@@ -44,18 +44,16 @@ export function historyRecorder<Event extends DomainEvent>({
     return Object.fromEntries([...states].map(([stream, state]) => [stream, hashOf(state)]))
   }
 
-  return {
-    decode,
-    fold,
-    record(history: readonly { stream: string; event: Event }[]): RecordedHistory {
-      const events = history.map(({ stream, event }) => {
-        const { data, ...encoded } = codec.encode(event)
-        const base64 = Buffer.from(data).toString('base64')
-        return { stream, ...encoded, data: base64, event: plain(event) }
-      })
-      return { events, states: fold(events) }
-    },
+  const record = (history: readonly { stream: string; event: Event }[]): RecordedHistory => {
+    const events = history.map(({ stream, event }) => {
+      const { data, ...encoded } = codec.encode(event)
+      const base64 = Buffer.from(data).toString('base64')
+      return { stream, ...encoded, data: base64, event: plain(event) }
+    })
+    return { events, states: fold(events) }
   }
+
+  return { decode, fold, record }
 }
 
 /** Maps, sets and bytes as JSON has them, keys sorted. */
