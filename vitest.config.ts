@@ -19,6 +19,8 @@ export default defineConfig({
           include: ['{libs,services,deploy}/*/src/**/*.test.ts'],
           pool: 'threads',
           isolate: false,
+          // Properties run thousands of cases: on a busy machine that takes its time.
+          testTimeout: 20_000,
         },
       },
       {
@@ -27,8 +29,8 @@ export default defineConfig({
           name: 'integration',
           include: ['{libs,services,deploy}/*/test/**/*.int.test.ts'],
           globalSetup: servers,
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
         },
       },
       {

@@ -1,5 +1,6 @@
 import { createConnection } from 'node:net'
 import { createDatabase } from '@postern/fixtures'
+import { sha256 } from '@postern/pki'
 import { createTestAuthority } from '@postern/pki/testing'
 import { EventLogServiceDefinition } from '@postern/proto/postern/eventlog/v1/event_log'
 import { CertificateAuthorityServiceDefinition } from '@postern/proto/postern/identity/v1/certificate_authority'
@@ -14,6 +15,14 @@ import { type FixtureRuntime, fixtureEnvironment, fixtureService } from './fixtu
 
 const natsUrl = inject('natsUrl')
 
+const SOMEBODY = {
+  userId: '01900000-0000-7000-8000-000000000001',
+  userName: 'somebody',
+  groupIds: [],
+  platformRole: 'none',
+  tokenId: '01900000-0000-7000-8000-000000000002',
+} as const
+
 async function fixture(given: { natsUrl?: string; path?: string; lifeSeconds?: number } = {}) {
   const authority = await createTestAuthority()
   const databaseUrl = await createDatabase(inject('postgresUrl'))
@@ -23,7 +32,11 @@ async function fixture(given: { natsUrl?: string; path?: string; lifeSeconds?: n
 
 test('a service starts, is ready, serves its log to those who may, and leaves nothing open', async () => {
   await using given = await fixture()
-  const running = await runService(fixtureService(), given.env, { log: createSilentLog() })
+  const unprivilegedToken = 'ptk_of-somebody-without-a-role'
+  const authenticateUser = async (hash: Uint8Array) =>
+    Buffer.compare(hash, sha256(unprivilegedToken)) === 0 ? SOMEBODY : undefined
+  const service = fixtureService(async () => ({ rpc: [], authenticateUser }))
+  const running = await runService(service, given.env, { log: createSilentLog() })
   expect(running.addresses.grpc).toMatch(/^127\.0\.0\.1:[1-9]\d*$/)
   expect(await get(running, '/livez')).toMatchObject({ status: 200 })
   expect(await get(running, '/readyz')).toMatchObject({
@@ -49,7 +62,7 @@ test('a service starts, is ready, serves its log to those who may, and leaves no
     serverPath: 'service/policy',
     registrations: ['postern.eventlog.v1.EventLogService'],
     identityOf: identity,
-    unprivilegedToken: 'ptk_x',
+    unprivilegedToken,
   })
   expect(openDoors(answers)).toEqual([])
 
