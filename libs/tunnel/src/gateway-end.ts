@@ -12,13 +12,14 @@ import type { Purpose } from './purpose.ts'
 import { createRelayLink, type RelayLink } from './relay-link.ts'
 import { createRelayLinks } from './relay-links.ts'
 import { limitAge } from './session-age.ts'
-import { createTunnelServer } from './tunnel-server.ts'
+import { type AgentPeer, createTunnelServer, type IsAgent } from './tunnel-server.ts'
 
 export type GatewayDialerOptions = {
   /** host:port of every relay, as gateways dial it; asked again every second. */
   readonly relays: () => readonly string[]
   readonly identity: TlsIdentity
   readonly trustDomain: string
+  readonly isAgent: IsAgent
   readonly log: Log
 }
 
@@ -30,6 +31,8 @@ export type GatewayDialer = {
   connectUpgrade(clusterId: string, signal?: AbortSignal): Promise<ClusterUpgrade>
   /** Relays whose control connection stands. */
   readonly relaysConnected: number
+  /** Cuts what goes through agents that may no longer speak for their cluster. */
+  cutRemovedAgents(): void
   /** Closes control connections, sessions and upgrades. */
   close(): Promise<void>
 }
@@ -49,10 +52,10 @@ const READY_POLL_MS = 20
 
 /** connectMux and connectUpgrade throw NoAgentError for an offline cluster, else TunnelError. */
 export function createGatewayDialer(options: GatewayDialerOptions): GatewayDialer {
-  const { identity, trustDomain, log } = options
-  const server = createTunnelServer(identity, trustDomain)
+  const { identity, trustDomain, isAgent, log } = options
+  const server = createTunnelServer(identity, trustDomain, isAgent)
   const requests = createPairRequests()
-  const sockets = new Set<TLSSocket>()
+  const sockets = new Map<TLSSocket, AgentPeer>()
   /** With the relay that each goes through. */
   const sessions = new Map<MuxSession, string>()
   const closing = new AbortController()
@@ -93,7 +96,7 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
     const aborted = AbortSignal.any([deadline, closing.signal, ...(signal ? [signal] : [])])
     try {
       const connection = await throughAnyRelay(clusterId, purpose, aborted)
-      sockets.add(connection.socket)
+      sockets.set(connection.socket, connection.agent)
       connection.socket.once('close', () => sockets.delete(connection.socket))
       return connection
     } catch (error) {
@@ -184,13 +187,20 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
     get relaysConnected() {
       return links.all.filter((link) => link.ready).length
     },
+    cutRemovedAgents() {
+      for (const [socket, { clusterId, id }] of sockets) {
+        if (isAgent(clusterId, id)) continue
+        log.warn({ clusterId, agentId: id }, 'cut off from an agent that was removed')
+        socket.destroy()
+      }
+    },
     async close() {
       closing.abort()
       links.close()
       server.close()
       for (const session of sessions.keys()) session.close('the gateway is stopping')
       await Promise.all([...sessions.keys()].map(({ closed }) => closed))
-      for (const socket of sockets) socket.destroySoon()
+      for (const socket of sockets.keys()) socket.destroySoon()
     },
   }
 }

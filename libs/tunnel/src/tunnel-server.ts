@@ -12,9 +12,14 @@ export type TunnelServer = {
    * Answers the handshake of the agent at the other end of a spliced socket.
    * @throws TunnelError `peer-refused` unless it is an agent of that cluster
    */
-  accept(raw: Socket, expected: ExpectedAgent): Promise<{ socket: TLSSocket; agent: Peer }>
+  accept(raw: Socket, expected: ExpectedAgent): Promise<{ socket: TLSSocket; agent: AgentPeer }>
   close(): void
 }
+
+export type AgentPeer = Peer & { readonly clusterId: string }
+
+/** Whether the agent may speak for the cluster now: its certificate outlives its removal. */
+export type IsAgent = (clusterId: string, agentId: string) => boolean
 
 type ExpectedAgent = {
   readonly number: string
@@ -26,7 +31,11 @@ type ExpectedAgent = {
  * Never listens. A bare `new TLSSocket(raw, { isServer: true, rejectUnauthorized: true })` would let
  * unknown client certificates in; a server that is handed the connection does reject them.
  */
-export function createTunnelServer(identity: TlsIdentity, trustDomain: string): TunnelServer {
+export function createTunnelServer(
+  identity: TlsIdentity,
+  trustDomain: string,
+  isAgent: IsAgent,
+): TunnelServer {
   const waiting = new Map<string, { raw: Socket; settle: (socket: TLSSocket) => void }>()
   const material = () => {
     const { cert, key, ca } = identity.current()
@@ -71,12 +80,13 @@ export function createTunnelServer(identity: TlsIdentity, trustDomain: string): 
         !socket.authorized ||
         agent?.kind !== 'agent' ||
         agent.clusterId !== clusterId ||
+        !isAgent(clusterId, agent.id) ||
         socket.alpnProtocol !== protocolOf(purpose)
       ) {
         socket.destroy()
         throw new TunnelError('peer-refused', 'the other end is not an agent of that cluster')
       }
-      return { socket, agent }
+      return { socket, agent: { ...agent, clusterId } }
     },
     close: endRenewals,
   }

@@ -94,6 +94,7 @@ export async function composeGateway(
     relays: () => config.relayAddresses ?? relays?.addresses() ?? [],
     identity,
     trustDomain,
+    isAgent: (clusterId, agentId) => replica.hasAgent(clusterId, agentId),
     log,
   })
   const tunnels = createClusterTunnels(dialer)
@@ -177,8 +178,7 @@ export async function composeGateway(
       stopping.push(
         replica.onChange(() => {
           live.reviewAll()
-          const { clusters } = replica.snapshot()
-          tunnels.keepOnly((clusterId) => clusters.has(clusterId))
+          tunnels.cutRemovedAgents()
         }),
         replica.onLease(onLease),
         watchServingCertificate(certificatePaths, (next) => front.setCertificate(next), log),

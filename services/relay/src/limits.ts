@@ -12,6 +12,8 @@ export const relayLimits = {
   /** Numbers are void after this. */
   pairMs: 10_000,
   splicesMax: 16_384,
+  /** Of those that anybody can ask for with a server name: pairs keep the rest. */
+  serviceSplicesMax: 8192,
   upstreamConnectMs: 5000,
   /** How long splices may go on when the relay stops. */
   drainMs: 5000,

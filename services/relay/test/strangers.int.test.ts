@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import type { TlsMaterial } from '@postern/pki'
@@ -18,12 +17,13 @@ import type { RelayLimits } from '../src/limits.ts'
 import {
   agentEnd,
   CLUSTER,
+  clientHelloFor,
+  closedSoon,
   counted,
   createIdentities,
   dialRaw,
   gatewayEnd,
   type Identities,
-  listening,
   startRelay,
   type TestRelay,
   TRUST_DOMAIN,
@@ -97,13 +97,6 @@ async function pairedNumber(): Promise<string> {
   if (dial.type !== 'dial' || paired.type !== 'paired') throw new Error('not what was asked for')
   expect(dial.number).toBe(paired.number)
   return paired.number
-}
-
-/** The other side has closed it. */
-async function closedSoon(socket: Socket): Promise<void> {
-  socket.resume()
-  await until(() => socket.readableEnded || socket.destroyed)
-  socket.destroy()
 }
 
 describe('only parts of Postern get a control connection', () => {
@@ -379,52 +372,3 @@ describe('a relay that lies', () => {
     expect(agent.sessions).toEqual([])
   })
 })
-
-describe('services behind the relay', () => {
-  test('an agent reaches them end to end, and each way ends by itself', async () => {
-    const server = createServer({ allowHalfOpen: true }, (socket) => {
-      socket.resume()
-      socket.on('end', () => socket.end(`${socket.bytesRead} bytes`))
-    })
-    const upstream = await listening(server)
-    closing.push(() => server.close())
-    await relay.close()
-    relay = await startRelay({ identity: identities.relay, upstreams: { join: upstream } })
-    const hello = await clientHelloFor(`join.${TRUST_DOMAIN}`)
-    const socket = dialRaw(relay.address)
-    socket.write(hello.subarray(0, 20))
-    await setTimeout(10)
-    socket.end(Buffer.concat([hello.subarray(20), Buffer.alloc(1_000_000)]))
-    const answer = Buffer.concat(await socket.toArray()).toString()
-    expect(answer).toBe(`${hello.length + 1_000_000} bytes`)
-    await until(async () => (await counted(relay.metrics, /relay_splices\{/)) === 0)
-    expect(await counted(relay.metrics, /bytes_total.*kind="join".*"up"/)).toBe(
-      hello.length + 1_000_000,
-    )
-  })
-
-  test('a service that is down closes the connection', async () => {
-    const socket = dialRaw(relay.address)
-    socket.write(await clientHelloFor(`session.${TRUST_DOMAIN}`))
-    await closedSoon(socket)
-    expect(await refusals('upstream')).toBe(1)
-  })
-})
-
-/** What a TLS client sends first. */
-async function clientHelloFor(servername: string): Promise<Buffer> {
-  const server = createServer()
-  const address = await listening(server)
-  const accepted = once(server, 'connection')
-  const client = connectTls({
-    host: '127.0.0.1',
-    port: Number(address.split(':')[1]),
-    servername,
-  })
-  client.on('error', () => {})
-  const [socket] = await accepted
-  const [bytes] = await once(socket, 'data')
-  client.destroy()
-  server.close()
-  return bytes
-}

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import type { MuxSession } from '@postern/mux'
 import type { StaticTlsIdentity, TlsIdentity } from '@postern/pki'
 import { createTestAuthority, type TestAuthority } from '@postern/pki/testing'
@@ -64,8 +66,10 @@ export function gatewayEnd(
   relays: readonly string[],
   identity: TlsIdentity,
   log: Log,
+  isAgent: (clusterId: string, agentId: string) => boolean = () => true,
 ): GatewayDialer {
-  return createGatewayDialer({ relays: () => relays, identity, trustDomain: TRUST_DOMAIN, log })
+  const trustDomain = TRUST_DOMAIN
+  return createGatewayDialer({ relays: () => relays, identity, trustDomain, isAgent, log })
 }
 
 export type TestAgent = ParkedAgent & {
@@ -176,4 +180,29 @@ export async function createIdentities(): Promise<Identities> {
     authority.identity(`agent/${CLUSTER}/a1`),
   ])
   return { authority, relay, gateway, agent }
+}
+
+/** What a TLS client sends first. */
+export async function clientHelloFor(servername: string): Promise<Buffer> {
+  const server = createServer()
+  const address = await listening(server)
+  const accepted = once(server, 'connection')
+  const client = connectTls({
+    host: '127.0.0.1',
+    port: Number(address.split(':')[1]),
+    servername,
+  })
+  client.on('error', () => {})
+  const [socket] = await accepted
+  const [bytes] = await once(socket, 'data')
+  client.destroy()
+  server.close()
+  return bytes
+}
+
+/** The other side has closed it. */
+export async function closedSoon(socket: Socket): Promise<void> {
+  socket.resume()
+  await until(() => socket.readableEnded || socket.destroyed)
+  socket.destroy()
 }

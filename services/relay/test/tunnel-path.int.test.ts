@@ -56,6 +56,25 @@ function startGateway(relays = [relay.address]) {
   return gateway
 }
 
+test('an agent that was removed gets nothing more, although its certificate is still good', async () => {
+  await startAgent()
+  const members = new Set<string>(['a1'])
+  const gateway = gatewayEnd([relay.address], identities.gateway, log, (clusterId, agentId) =>
+    clusterId === CLUSTER ? members.has(agentId) : false,
+  )
+  closing.push(() => gateway.close())
+  const { session } = await gateway.connectMux(CLUSTER)
+  const { socket } = await gateway.connectUpgrade(CLUSTER)
+  socket.on('error', () => {})
+  gateway.cutRemovedAgents()
+  expect(session.state).toBe('open')
+  members.clear()
+  gateway.cutRemovedAgents()
+  await session.closed
+  await until(() => socket.closed)
+  await expect(gateway.connectMux(CLUSTER)).rejects.toMatchObject({ reason: 'peer-refused' })
+})
+
 test('a gateway reaches an agent and shares one session for many requests', async () => {
   await startAgent()
   const { session, agentId } = await startGateway().connectMux(CLUSTER)

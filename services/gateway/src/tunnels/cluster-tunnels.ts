@@ -7,8 +7,8 @@ export type ClusterTunnels = {
   session(clusterId: string): Promise<MuxSession>
   /** @throws TunnelError */
   upgrade(clusterId: string, signal: AbortSignal): Promise<ClusterUpgrade>
-  /** Lets go of clusters that are no more. */
-  keepOnly(isCluster: (clusterId: string) => boolean): void
+  /** Cuts what goes through agents that were removed, by themselves or with their cluster. */
+  cutRemovedAgents(): void
   close(): Promise<void>
 }
 
@@ -39,11 +39,7 @@ export function createClusterTunnels(dialer: GatewayDialer): ClusterTunnels {
 
     upgrade: (clusterId, signal) => dialer.connectUpgrade(clusterId, signal),
 
-    keepOnly(isCluster) {
-      for (const [clusterId, session] of sessions) {
-        if (!isCluster(clusterId)) session.close('the cluster was removed')
-      }
-    },
+    cutRemovedAgents: () => dialer.cutRemovedAgents(),
 
     close: () => dialer.close(),
   }

@@ -103,7 +103,7 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
         if (!state.agentOnline) throw new NoAgentError(clusterId)
         return { socket: await agent.upgradeSocket(), agentId: 'a1' }
       },
-      keepOnly: () => {},
+      cutRemovedAgents: () => {},
       close: async () => {},
     },
     live,

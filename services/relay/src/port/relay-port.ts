@@ -34,6 +34,7 @@ export function createRelayPort(options: RelayPortOptions): RelayPort {
   const splices = createSplices(limits.splicesMax, signals)
   const sockets = new Set<Socket>()
   let strangers = 0
+  let toServices = 0
   signals.observe({ strangers: () => strangers, pairsWaiting: () => pairings.waiting })
 
   const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
@@ -105,6 +106,14 @@ export function createRelayPort(options: RelayPortOptions): RelayPort {
   }
 
   function spliceToService(agent: Socket, service: SplicedService): void {
+    if (toServices >= limits.serviceSplicesMax) {
+      refuseSplice(agent)
+      return
+    }
+    toServices += 1
+    agent.once('close', () => {
+      toServices -= 1
+    })
     const address = upstreams[service]
     const upstream = connect({ ...parseHostPort(address), allowHalfOpen: true, noDelay: true })
     const timer = setTimeout(() => upstream.destroy(), limits.upstreamConnectMs)
