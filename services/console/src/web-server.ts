@@ -44,7 +44,8 @@ export async function createWebServer(needs: {
     requestTimeout: REQUEST_MS_MAX,
     // A HEAD of a kubeconfig would issue a token for nothing.
     exposeHeadRoutes: false,
-    return503OnClosing: true,
+    // Below, in the form of every other answer.
+    return503OnClosing: false,
     clientErrorHandler: (_error, socket) => refuse(socket),
     logger: false,
   })
@@ -52,9 +53,15 @@ export async function createWebServer(needs: {
   // text/plain would be parsed too: a form of another site can send that without asking.
   server.removeContentTypeParser('text/plain')
 
+  let isClosing = false
   // What a call answers is for its caller alone, and may be a secret that is shown once.
   server.addHook('onRequest', async (_request, reply) => {
     void reply.header('cache-control', 'no-store')
+    if (isClosing) await answer(reply, problemOf(503, 'Postern is stopping here; try again'))
+  })
+  server.addHook('onSend', async (_request, reply) => {
+    // A connection that is kept would hold up the end.
+    if (isClosing) void reply.header('connection', 'close')
   })
   await server.register(helmet)
   await server.register(rateLimit, { max: needs.requestsPerMinuteMax, timeWindow: '1 minute' })
@@ -84,6 +91,7 @@ export async function createWebServer(needs: {
   return {
     listen: async (options) => await server.listen(options),
     async close() {
+      isClosing = true
       stopWatching()
       await server.close()
     },

@@ -75,7 +75,7 @@ function toOperation(route: HttpRoute, schemas: Map<string, Schema>): Schema {
         in: 'path',
         required: true,
         ...described(field),
-        schema: { type: 'string' },
+        schema: toSchema(field, schemas),
       })),
     ...(route.hasBody ? [] : rest).map((field) => ({
       name: field.jsonName,
