@@ -27,12 +27,9 @@ import { sql } from 'kysely'
 const silent = createLog({ name: 'test', level: 'silent' })
 
 type Needs = { postgresUrl: string; bus: Bus; authority: TestAuthority }
-type EventOf<Codec extends { decode: (encoded: never) => unknown }> = NonNullable<
-  ReturnType<Codec['decode']>
->
 
 /** Another service's log, real, with its real events, served as it serves it. */
-export type OtherLog<Event extends DomainEvent> = {
+type OtherLog<Event extends DomainEvent> = {
   readonly address: string
   append(stream: string, ...events: Event[]): Promise<void>
   /** As after a restore: every reader starts anew. */
@@ -63,11 +60,6 @@ export async function startOtherLogs(needs: Needs) {
     },
   }
 }
-
-export type OtherLogs = Awaited<ReturnType<typeof startOtherLogs>>
-export type IdentityEvent = EventOf<typeof identityCodec>
-export type PolicyEvent = EventOf<typeof policyCodec>
-export type TunnelBrokerEvent = EventOf<typeof tunnelBrokerCodec>
 
 /** Appends what it is told to. */
 function recorder<Event extends DomainEvent>(): Decider<null, readonly Event[], Event> {

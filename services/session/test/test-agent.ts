@@ -8,7 +8,7 @@ import type { RunningSession } from './running-session.ts'
 import { until } from './running-session.ts'
 
 /** What an agent saw, in order; `synced` stands for itself. */
-export type Seen = AccountOrder | 'synced'
+type Seen = AccountOrder | 'synced'
 
 type Report = Pick<ReportAccountRequest, 'sessionId' | 'version'> & {
   result: NonNullable<ReportAccountRequest['result']>
@@ -100,5 +100,3 @@ export async function startTestAgent(
     },
   }
 }
-
-export type TestAgent = Awaited<ReturnType<typeof startTestAgent>>

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { connectBus } from '@postern/bus'
-import { createDatabase, startNats } from '@postern/fixtures'
+import { createDatabase, runStatement, startNats } from '@postern/fixtures'
 import { newId } from '@postern/ids'
 import { createCsr, writeIdentityFiles } from '@postern/pki'
 import { createTestAuthority } from '@postern/pki/testing'
@@ -18,7 +18,6 @@ import {
 import { createAnonymousClient, createRpcClients, type EndUser } from '@postern/rpc'
 import { rebuildService, runService } from '@postern/service'
 import { createLog } from '@postern/telemetry'
-import pg from 'pg'
 import { parseAllDocuments } from 'yaml'
 import { tunnelBrokerService } from '../src/index.ts'
 import { startOtherLogs } from './other-logs.ts'
@@ -53,7 +52,6 @@ export async function runTunnelBroker({ postgresUrl }: { postgresUrl: string }) 
   }
   let aheadMs = 0
   const now = () => new Date(Date.now() + aheadMs)
-  const database = new pg.Pool({ connectionString: env.POSTERN_TUNNEL_BROKER_DATABASE_URL, max: 1 })
   const running = await runService(tunnelBrokerService, env, { log, now })
   await until(async () => (await running.ready()) === undefined)
   const closing: (() => void)[] = []
@@ -155,18 +153,14 @@ export async function runTunnelBroker({ postgresUrl }: { postgresUrl: string }) 
     /** As if the agent had joined, and been heard of, long ago. */
     async age(agentId: string, days: number) {
       const past = new Date(Date.now() - days * 24 * 3_600_000).toISOString()
-      await database.query('update tunnel_broker.agents set joined_at = $1 where agent_id = $2', [
-        past,
-        agentId,
-      ])
-      await database.query(
-        'update tunnel_broker.agent_status set last_seen_at = $1 where agent_id = $2',
-        [past, agentId],
-      )
+      const url = env.POSTERN_TUNNEL_BROKER_DATABASE_URL
+      const agents = 'update tunnel_broker.agents set joined_at = $1 where agent_id = $2'
+      await runStatement(url, agents, [past, agentId])
+      const statuses = 'update tunnel_broker.agent_status set last_seen_at = $1 where agent_id = $2'
+      await runStatement(url, statuses, [past, agentId])
     },
 
     async stop() {
-      await database.end()
       for (const close of closing.splice(0)) close()
       await running.stop()
       await others.stop()

@@ -9,7 +9,7 @@ import { joinToken, joinTokenRejected } from '../join-token/join-token.ts'
 import type { TunnelBrokerEvent } from '../tunnel-broker-codec.ts'
 import type { AgentStatusStore } from './agent-status.ts'
 
-export type IssuedCertificate = { readonly chain: Buffer[]; readonly roots: Buffer[] }
+type IssuedCertificate = { readonly chain: Buffer[]; readonly roots: Buffer[] }
 
 /** Asks identity for an agent's certificate. */
 export type IssueAgentCertificate = (order: {
