@@ -8,21 +8,42 @@ export type ServiceName = (typeof SERVICES)[number]
 
 const HOST = '127.0.0.1'
 
-/** Who may publish what on the bus: only the owner of a log may publish its copy. */
+/** What every part may ask of the bus: read streams, ask for a lease, answer a request. */
+const READERS_SUBJECTS = [
+  '_INBOX.>',
+  '_R_.>',
+  'postern.lease.>',
+  '$JS.ACK.>',
+  '$JS.FC.>',
+  '$JS.API.INFO',
+  '$JS.API.STREAM.INFO.>',
+  '$JS.API.STREAM.NAMES',
+  '$JS.API.CONSUMER.>',
+]
+
+/** Who may publish what on the bus: a log's copy, and the stream that holds it, are its owner's alone. */
 export function natsUsers(secrets: SecretFiles): NatsUser[] {
-  const always = ['_INBOX.>', '_R_.>', '$JS.>', 'postern.lease.>']
   const owners = LOG_OWNERS.map((owner) => ({
     user: owner,
     password: secrets.password(`nats-${owner}`),
     publish: [
-      ...always,
+      ...READERS_SUBJECTS,
       `postern.evt.${owner}.>`,
       `postern.hint.${owner}`,
-      ...(owner === 'audit' ? ['postern.audit.>', 'postern.audit-checkpoint'] : []),
+      `$JS.API.STREAM.*.${streamOf(owner)}`,
+      ...(owner === 'audit' ? AUDIT_SUBJECTS : []),
     ],
   }))
-  const gateway = { user: 'gateway', password: secrets.password('nats-gateway'), publish: always }
-  return [...owners, gateway]
+  const password = secrets.password('nats-gateway')
+  return [...owners, { user: 'gateway', password, publish: READERS_SUBJECTS }]
+}
+
+/** The stream that SIEMs subscribe to, and the checkpoint of the log behind it. */
+const AUDIT_SUBJECTS = ['postern.audit.>', 'postern.audit-checkpoint', '$JS.API.STREAM.*.AUDIT']
+
+/** The stream that holds the copy of a log: "EVT_TUNNEL_BROKER". */
+export function streamOf(owner: LogOwner): string {
+  return `EVT_${upper(owner)}`
 }
 
 /** The settings of each service on this machine: all on loopback, on the kept ports. */

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { connectBus } from '@postern/bus'
 import { createLog } from '@postern/telemetry'
+import { streamOf } from '../platform/environment.ts'
 import { LOG_OWNERS } from '../platform/secrets.ts'
 import { ask } from './ask-gateway.ts'
 import { withDatabase } from './database.ts'
@@ -103,10 +104,6 @@ async function logHeads(world: World): Promise<Record<string, string>> {
     heads[AUDIT_STREAM] = rows[0]?.size ?? ''
     return heads
   })
-}
-
-function streamOf(owner: string): string {
-  return `EVT_${owner.toUpperCase().replaceAll('-', '_')}`
 }
 
 function messageOf(status: string): string {
