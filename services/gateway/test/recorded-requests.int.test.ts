@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { createClient, PODS, SECRETS } from './testing/client.ts'
 import { type Gateway, startGateway } from './testing/gateway-harness.ts'
 import type { Received } from './testing/recording-agent.ts'
+import { TOKEN } from './testing/world.ts'
 
 let gateway: Gateway
 let client: ReturnType<typeof createClient>
@@ -31,6 +32,33 @@ test('AU-09: what must not run unrecorded is refused when it cannot be recorded;
   expect((await client.ask({ path: SECRETS })).status).toBe(503)
   expect(gateway.agent.heads).toEqual([])
   expect((await client.ask()).status).toBe(200)
+})
+
+test('what a client breaks off before it is sent is not sent, ends, and gets its outcome', async () => {
+  const head = `POST ${PODS} HTTP/1.1\r\nHost: demo.localhost\r\nAuthorization: Bearer ${TOKEN}\r\n`
+  const framing = 'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const attempts = 20
+  // The head is good; what follows is no chunk. Whether it is seen before or after the fsync, it ends.
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
+    const { text, closed } = await gateway.raw(`${head}${framing}zz\r\n{}\r\n0\r\n\r\n`)
+    expect(text).toMatch(/^HTTP\/1\.1 400 /)
+    expect(closed).toBe(true)
+  }
+  const stages: string[] = []
+  await expect
+    .poll(
+      async () => {
+        stages.push(
+          ...(await gateway.records())
+            .filter(({ verb }) => verb === 'create')
+            .map(({ stage }) => stage),
+        )
+        return stages.filter((stage) => stage === 'ResponseComplete').length
+      },
+      { timeout: 5_000 },
+    )
+    .toBe(attempts)
+  expect(stages.filter((stage) => stage === 'RequestReceived')).toHaveLength(attempts)
 })
 
 test.each([

@@ -98,9 +98,7 @@ test('someone without any grant gets nothing, not even discovery', async () => {
 
 test('ER-04, ER-05: with the agent offline nothing is sent, and the answer says that and when to retry', async () => {
   gateway.state.agentOnline = false
-  const before = Date.now()
   const answer = await client.ask({ method: 'POST', body: '{}' })
-  expect(Date.now() - before).toBeLessThan(2_000)
   expect(answer.status).toBe(503)
   expect(answer.headers['retry-after']).toBe('1')
   expect(JSON.parse(answer.text)).toMatchObject({ reason: 'ServiceUnavailable' })

@@ -29,9 +29,7 @@ export function startShipping(settings: {
 
   async function ship(signal: AbortSignal): Promise<void> {
     for (;;) {
-      // oxlint-disable-next-line no-await-in-loop -- batch after batch
       const batch = await spool.read(BATCH, signal)
-      // oxlint-disable-next-line no-await-in-loop -- as above
       await deliver(batch, signal)
     }
   }
@@ -40,9 +38,7 @@ export function startShipping(settings: {
     let rest = batch
     for (let attempt = 0; rest.length > 0; attempt += 1) {
       try {
-        // oxlint-disable-next-line no-await-in-loop -- again until it is stored
         const stored = await send(rest)
-        // oxlint-disable-next-line no-await-in-loop -- as above
         await spool.release(stored)
         if (failing) log.info({ stored }, 'audit records are delivered again')
         failing = false
@@ -55,7 +51,6 @@ export function startShipping(settings: {
       }
       if (rest.length === 0) return
       const backoff = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt, 10))
-      // oxlint-disable-next-line no-await-in-loop -- as above
       await wait(backoff * (0.5 + random() / 2), signal)
       signal.throwIfAborted()
     }
@@ -89,7 +84,6 @@ export function startShipping(settings: {
       const patience = new AbortController()
       const timer = setTimeout(() => patience.abort(), deadlineMs)
       while (spool.size.unshipped > 0 && !failing && !patience.signal.aborted) {
-        // oxlint-disable-next-line no-await-in-loop -- a last chance to deliver
         await wait(20, patience.signal).catch(() => {})
       }
       clearTimeout(timer)

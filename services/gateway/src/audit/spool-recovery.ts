@@ -32,13 +32,11 @@ export async function recoverSpool(dir: string): Promise<RecoveredSpool> {
   let tornBytes = 0
   for (const [index, name] of names.entries()) {
     const path = join(dir, name)
-    // oxlint-disable-next-line no-await-in-loop -- one segment in memory at a time
     const content = await readFile(path)
     const segment = scan(path, BigInt(name.slice(0, 20)), content)
     const rest = content.length - segment.bytes
     if (rest > 0 && index === names.length - 1) {
       tornBytes = rest
-      // oxlint-disable-next-line no-await-in-loop -- the last segment only
       await truncate(path, segment.bytes)
     } else if (rest > 0) {
       damaged.push(name)

@@ -67,7 +67,6 @@ export async function openSpool(settings: {
     while (queue.length > 0 && broken === undefined) {
       const group = queue.splice(0, GROUP_RECORDS_MAX)
       try {
-        // oxlint-disable-next-line no-await-in-loop -- groups are written one after the other
         await writeGroup(group)
         for (const { resolve } of group) resolve()
         wake()
@@ -136,12 +135,10 @@ export async function openSpool(settings: {
     async read({ records, bytes }, signal) {
       for (;;) {
         signal.throwIfAborted()
-        // oxlint-disable-next-line no-await-in-loop -- waits for something to read
         const run = await readRun(cursor, segments, { records, bytes })
         if (run.length > 0) return run
         // A group may have become durable since the look above.
         if (cursor.next !== active.next) continue
-        // oxlint-disable-next-line no-await-in-loop -- as above
         await new Promise<void>((resolve) => {
           const stop = () => {
             signal.removeEventListener('abort', stop)
@@ -161,7 +158,6 @@ export async function openSpool(settings: {
         if (first === undefined || first === active || first.next - 1n > released) return
         if (first === cursor.segment) return
         segments.shift()
-        // oxlint-disable-next-line no-await-in-loop -- oldest first, so that a crash leaves no hole
         await rm(first.path, { force: true })
       }
     },
@@ -225,7 +221,6 @@ async function readWindow(cursor: Cursor, bytes: number): Promise<Buffer> {
   try {
     let filled = 0
     while (filled < length) {
-      // oxlint-disable-next-line no-await-in-loop -- a read may be short
       const { bytesRead } = await file.read(window, filled, length - filled, cursor.offset + filled)
       if (bytesRead === 0) break
       filled += bytesRead

@@ -157,7 +157,7 @@ async function carry(
     sessionId: session.id,
     attributes: admitted.info,
   }
-  const lapsed = whyLapsed(right, needs)
+  const lapsed = request.gone.aborted ? refusals.clientGone : whyLapsed(right, needs)
   if (lapsed !== undefined) {
     end({ kind: 'refused', refusal: lapsed }, subject)
     return

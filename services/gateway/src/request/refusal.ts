@@ -67,6 +67,11 @@ export const refusals = {
     message: 'the request body is larger than 16 MiB',
     close: true,
   },
+  clientGone: {
+    code: 400,
+    message: 'the client went away, or broke its request, before anything was sent to the cluster',
+    close: true,
+  },
   draining: {
     code: 503,
     message: 'this gateway is stopping. Nothing was sent to the cluster.',

@@ -52,7 +52,6 @@ export function createSessionActivity(needs: {
           openStreams,
         }))
         try {
-          // oxlint-disable-next-line no-await-in-loop -- batch after batch
           await needs.report(activities)
         } catch (error) {
           needs.log.warn({ err: error }, 'session activity was not reported')

@@ -59,7 +59,6 @@ export function createSessionDirectory(needs: {
   async function open(userId: string, clusterId: string): Promise<GatewaySession> {
     // A session can end between the answer and the next line of the log: then a second try.
     for (let attempt = 0; attempt < 2; attempt += 1) {
-      // oxlint-disable-next-line no-await-in-loop -- as above
       const session = await needs.open(userId, clusterId)
       if (session.userId !== userId || session.clusterId !== clusterId) {
         throw new Error('the session service answered with a session of someone else')

@@ -1,7 +1,8 @@
 import { resourceAttributes } from '@postern/access'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createLiveRequests, type LiveRequest, type Review } from './live-requests.ts'
 
+const GRACE_MS = 60_000
 const ENDED = 'a: Postern ended this stream: a is revoked'
 
 function world() {
@@ -13,7 +14,7 @@ function world() {
         ? { holds: false, why: `${userId} is revoked` }
         : { holds: true, untilMs: Number.POSITIVE_INFINITY },
     nowMs: () => 0,
-    shortGraceMs: 60_000,
+    shortGraceMs: GRACE_MS,
   })
   const live = (
     userId: string,
@@ -60,15 +61,24 @@ test('the end of a session cuts its streams and no others', () => {
 })
 
 test('without the lease an exec ends at once, a watch only after its grace', () => {
-  const { requests, live, cuts } = world()
-  requests.add(live('exec', 's1', 'none'))
-  requests.add(live('watch', 's1'))
-  requests.leaseChanged(false)
-  expect(cuts).toHaveLength(1)
-  expect(cuts[0]).toMatch(/^exec: /)
-  requests.leaseChanged(true)
-  expect(requests.count).toBe(1)
-  requests.close()
+  vi.useFakeTimers()
+  try {
+    const { requests, live, cuts } = world()
+    requests.add(live('exec', 's1', 'none'))
+    requests.add(live('watch', 's1'))
+    requests.leaseChanged(false)
+    expect(cuts).toEqual([expect.stringMatching(/^exec: /)])
+    vi.advanceTimersByTime(GRACE_MS - 1)
+    requests.leaseChanged(true)
+    vi.advanceTimersByTime(10 * GRACE_MS)
+    expect(requests.count).toBe(1)
+    requests.leaseChanged(false)
+    vi.advanceTimersByTime(GRACE_MS)
+    expect(cuts).toEqual([expect.anything(), expect.stringMatching(/^watch: /)])
+    requests.close()
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test('what has ended by itself is not cut', () => {
