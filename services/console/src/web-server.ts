@@ -47,6 +47,8 @@ export async function createWebServer(needs: {
     // Below, in the form of every other answer.
     return503OnClosing: false,
     clientErrorHandler: (_error, socket) => refuse(socket),
+    // A path that the router itself refuses: its own answer would repeat it.
+    frameworkErrors: (error, _request, reply) => void answer(reply, toProblem(error)),
     logger: false,
   })
   server.server.maxConnections = CONNECTIONS_MAX
