@@ -1,4 +1,20 @@
+export { createKubectl, type Kubectl, type Outcome } from './demo/kubectl.ts'
+export { type ApiClient, ApiError } from './platform/api-client.ts'
+export type { ServiceName } from './platform/environment.ts'
 export { printedSteps, type Step } from './platform/step.ts'
+export { type BackgroundKubectl, startKubectl } from './story/background-kubectl.ts'
+export { type Cli, createCli } from './story/cli.ts'
+export {
+  type ClusterAuditEvent,
+  isAgentsOwnWork,
+  isByAccount,
+  isByAgent,
+  readClusterAuditLog,
+} from './story/cluster-audit-log.ts'
+export { withDatabase } from './story/database.ts'
+export { eventually } from './story/expect.ts'
+export { annotation, type PosternRecord, readRecords } from './story/postern-records.ts'
+export { replayDecisions } from './story/replay-decisions.ts'
 export { story } from './story/story.ts'
 export type { StoryStep } from './story/story-step.ts'
 export { createWorld, type World } from './story/world.ts'
