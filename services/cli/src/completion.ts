@@ -3,7 +3,7 @@ import { CliError, EXIT } from './exit-code.ts'
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
-/** Words after which completion offers more: "postern cluster" → its sub-commands and options. */
+/** What may follow: "postern cluster" → its sub-commands and options. */
 type Words = ReadonlyMap<string, readonly string[]>
 
 /** A completion script for a shell, made from the commands themselves. @throws CliError */
@@ -23,25 +23,32 @@ export function completionScript(program: Command, shell: string): string {
 
 function wordsOf(command: Command, path = 'postern'): Map<string, string[]> {
   const options = command.options.flatMap(({ long, short }) => [long, short])
-  const own = [...command.commands.map((sub) => sub.name()), ...options]
-  const all = new Map([[path, own.filter((word) => word !== undefined && word !== null)]])
+  const names = command.commands.map((sub) => sub.name())
+  const own = [...names, ...options, '--help'].filter((word) => typeof word === 'string')
+  const all = new Map([[path, own]])
   for (const sub of command.commands) {
-    for (const [below, list] of wordsOf(sub, `${path} ${sub.name()}`)) all.set(below, list)
+    for (const name of [sub.name(), ...sub.aliases()]) {
+      for (const [below, list] of wordsOf(sub, `${path} ${name}`)) all.set(below, list)
+    }
   }
   return all
 }
 
+/** Words that make no command, such as options, their values and names, are passed over. */
 function bash(words: Words): string {
-  const cases = [...words].map(([path, list]) => `    "${path}") words="${list.join(' ')}" ;;`)
-  return `_postern() {
-  local words='' path=postern word
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case "$word" in -*) ;; *) path="$path $word" ;; esac
-  done
-  case "$path" in
+  const cases = [...words].map(([path, list]) => `    "${path}") echo "${list.join(' ')}" ;;`)
+  return `_postern_words() {
+  case "$1" in
 ${cases.join('\n')}
+    *) return 1 ;;
   esac
-  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
+}
+_postern() {
+  local path=postern word
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    if _postern_words "$path $word" >/dev/null; then path="$path $word"; fi
+  done
+  COMPREPLY=($(compgen -W "$(_postern_words "$path")" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -F _postern postern
 `

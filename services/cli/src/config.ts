@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 
-const variables = process.env // oxlint-disable-line node/no-process-env -- the one place of this package
+const variables = process.env
 
 /** What the environment says. POSTERN_CLI_CONFIG overrides where the sign-in is kept. */
 export const environment = {

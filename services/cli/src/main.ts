@@ -1,11 +1,7 @@
 import { CommanderError } from 'commander'
 import { CliError, EXIT } from './exit-code.ts'
+import { printable } from './output/printable.ts'
 import { createProgram } from './program.ts'
-
-const program = createProgram()
-for (const command of [program, ...program.commands.flatMap((one) => [one, ...one.commands])]) {
-  command.exitOverride()
-}
 
 // A reader that has seen enough ("| head") is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -14,16 +10,19 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 try {
-  await program.parseAsync()
+  await createProgram().parseAsync()
 } catch (error) {
   process.exitCode = exitCodeOf(error)
-  const isSaid = error instanceof CommanderError
-  if (!isSaid)
-    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`)
+  // Commander has said its own already.
+  if (!(error instanceof CommanderError)) process.stderr.write(`error: ${messageOf(error)}\n`)
 }
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof CliError) return error.exitCode
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
   return EXIT.refused
+}
+
+function messageOf(error: unknown): string {
+  return printable(error instanceof Error ? error.message : String(error))
 }

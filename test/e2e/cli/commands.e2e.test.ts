@@ -86,11 +86,9 @@ test.each<{ args: string[]; call: string; body?: unknown; input?: string }>([
   { args: ['role', 'show', 'viewer'], call: 'GET /v1/roles/viewer' },
   { args: ['role', 'delete', 'viewer'], call: 'DELETE /v1/roles/viewer' },
   {
-    args: [
-      ...['grant', 'create', 'devs', '--subject', 'group:devs', '--subject', 'user:alice'],
-      ...['--role', 'viewer', '--cluster', 'prod', '--namespace', 'shop', '--namespace', 'team-*'],
-      ...['--until', '2027-01-01T00:00:00Z'],
-    ],
+    args: 'grant create devs --subject group:devs --subject user:alice --role viewer --cluster prod'
+      .concat(' --namespace shop --namespace team-* --until 2027-01-01T00:00:00Z')
+      .split(' '),
     call: 'POST /v1/grants',
     body: { name: 'devs', terms: grantTerms },
   },

@@ -1,5 +1,4 @@
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { createWebCertificate } from '@postern/pki'
 
@@ -39,7 +38,9 @@ export async function startRecordingServer() {
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
-  const { port } = server.address() as AddressInfo
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('not listening on TCP')
+  const { port } = address
   return {
     url: `https://127.0.0.1:${port}`,
     ca: web.ca,

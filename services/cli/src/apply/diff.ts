@@ -1,6 +1,6 @@
 import pc from 'picocolors'
 import { stringify } from 'yaml'
-import { printable } from '../output/format.ts'
+import { printable } from '../output/printable.ts'
 import type { Change } from './plan.ts'
 import { normalized } from './plan.ts'
 

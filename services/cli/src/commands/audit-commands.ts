@@ -1,14 +1,15 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { verifyLog } from '@postern/tlog'
 import type { Command } from 'commander'
 import pc from 'picocolors'
 import { type Api, type Json, type Query, textOf, toObject, withQuery } from '../api.ts'
 import { environment } from '../config.ts'
 import { formatOf, say, show, signedIn } from '../context.ts'
 import { CliError, EXIT } from '../exit-code.ts'
-import { type Column, printable } from '../output/format.ts'
+import type { Column } from '../output/format.ts'
+import { printable } from '../output/printable.ts'
+import { writePrivateFile } from '../private-file.ts'
 
 const RECORD: readonly Column[] = [
   ['INDEX', (record) => textOf(record['index'])],
@@ -24,6 +25,7 @@ const RECORD: readonly Column[] = [
 ]
 
 const POLL_MS = 500
+const FAILURES_MAX = 5
 const LEAVES_LIMIT = 500
 
 type Filter = {
@@ -44,7 +46,8 @@ export function addAuditCommands(program: Command): void {
     .option('--open', 'only what was begun and has no outcome yet')
     .action(async (options: Filter & { limit: string; open?: true }, command: Command) => {
       const { limit, open, ...filter } = options
-      const query = { ...filter, pageSize: limit, openOnly: open ? 'true' : undefined }
+      const pageSize = String(parseNumber(limit))
+      const query = { ...filter, pageSize, openOnly: open ? 'true' : undefined }
       const answer = await signedIn().call('GET', withQuery('/v1/audit/records', query))
       show(command, recordsIn(answer), RECORD)
     })
@@ -85,15 +88,26 @@ async function tail(
   isTable: boolean,
 ): Promise<void> {
   const { from, ...filter } = options
-  let after = from === undefined ? await lastIndex(api) : BigInt(from) - 1n
-  for (;;) {
+  let after = from === undefined ? await lastIndex(api) : parseNumber(from) - 1n
+  for (let failures = 0; ; ) {
     const query: Query = {
       ...filter,
       ascending: 'true',
       pageSize: '500',
       afterIndex: after < 0n ? undefined : String(after),
     }
-    const records = recordsIn(await api.call('GET', withQuery('/v1/audit/records', query)))
+    let records: Json[]
+    try {
+      records = recordsIn(await api.call('GET', withQuery('/v1/audit/records', query)))
+      failures = 0
+    } catch (error) {
+      // Whoever watches wants to go on after a restart, and to know when there is none.
+      failures += 1
+      const isPassing = error instanceof CliError && error.exitCode === EXIT.unavailable
+      if (!isPassing || failures > FAILURES_MAX) throw error
+      await setTimeout(POLL_MS * 2 ** failures)
+      continue
+    }
     for (const record of records) {
       after = BigInt(textOf(record['index']))
       say(isTable ? line(record) : textOf(record['event']))
@@ -108,6 +122,8 @@ async function lastIndex(api: Api): Promise<bigint> {
 }
 
 async function verify(api: Api, rememberFile: string): Promise<void> {
+  // Only this command needs the cryptography, and every other one starts sooner without.
+  const { verifyLog } = await import('@postern/tlog')
   const { checkpoint, verifierKey } = await api.call('GET', '/v1/audit/checkpoint')
   const signed = textOf(checkpoint)
   const verdict = await verifyLog({
@@ -117,8 +133,7 @@ async function verify(api: Api, rememberFile: string): Promise<void> {
     leaves: leavesOf(api),
   })
   if (!verdict.ok) throw new CliError(EXIT.refused, `the log does not verify: ${verdict.message}`)
-  mkdirSync(dirname(rememberFile), { recursive: true, mode: 0o700 })
-  writeFileSync(rememberFile, signed, { mode: 0o600 })
+  writePrivateFile(rememberFile, signed)
   say(`${pc.green('verified')}: ${verdict.size} records of ${verdict.origin}, as signed`)
 }
 
@@ -135,11 +150,18 @@ async function* leavesOf(api: Api): AsyncGenerator<Uint8Array[]> {
   }
 }
 
+function parseNumber(text: string): bigint {
+  if (!/^\d{1,18}$/.test(text)) throw new CliError(EXIT.usage, `"${text}" is not a number`)
+  return BigInt(text)
+}
+
+/** A file that is there and cannot be read is no reason to forget what was verified. */
 function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8')
-  } catch {
-    return undefined
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw new CliError(EXIT.usage, error instanceof Error ? error.message : file)
   }
 }
 

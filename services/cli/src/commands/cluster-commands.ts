@@ -1,7 +1,6 @@
-import { writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import { segment, textOf, toObject, withQuery } from '../api.ts'
-import { collect, parseDuration, parsePairs, say, show, signedIn } from '../context.ts'
+import { segment, textOf, toObject } from '../api.ts'
+import { collect, parsePairs, say, show, signedIn } from '../context.ts'
 import { CliError, EXIT } from '../exit-code.ts'
 import type { Column } from '../output/format.ts'
 import { toItem } from './directory-commands.ts'
@@ -16,22 +15,6 @@ const CLUSTER: readonly Column[] = [
     (cluster) => textOf(cluster['installLevel']).replace('INSTALL_LEVEL_', '').toLowerCase(),
   ],
   ['PROBLEMS', (cluster) => problems(cluster['agents'])],
-]
-
-const SESSION: readonly Column[] = [
-  ['ID', (session) => textOf(session['id'])],
-  ['USER', (session) => textOf(session['userName'])],
-  ['CLUSTER', (session) => textOf(session['clusterId'])],
-  ['STATE', (session) => textOf(session['state']).replace('SESSION_STATE_', '').toLowerCase()],
-  ['ACCOUNT', (session) => textOf(session['account'])],
-  ['OPENED', (session) => textOf(session['openedAt'])],
-]
-
-const TOKEN: readonly Column[] = [
-  ['ID', (token) => textOf(token['id'])],
-  ['USER', (token) => textOf(token['userName'])],
-  ['DESCRIPTION', (token) => textOf(token['description'])],
-  ['UNTIL', (token) => textOf(token['expiresAt'])],
 ]
 
 export function addClusterCommands(program: Command): void {
@@ -80,88 +63,19 @@ export function addClusterCommands(program: Command): void {
       process.stdout.write(textOf(manifest))
     })
   cluster
+    .command('remove-agent <cluster> <agent>')
+    .description('refuse an agent from now on, by id; "cluster show -o yaml" has the ids')
+    .action(async (name: string, agent: string) => {
+      const path = `/v1/clusters/${segment(name)}/agents/${segment(agent)}`
+      await signedIn().call('DELETE', path)
+      say(`agent ${agent} is removed`)
+    })
+  cluster
     .command('delete <cluster>')
     .description('end every session there and refuse its agents')
     .action(async (name: string) => {
       await signedIn().call('DELETE', `/v1/clusters/${segment(name)}`)
       say(`${name} is deleted`)
-    })
-}
-
-export function addSessionCommands(program: Command): void {
-  const session = program.command('session').description('who is using which cluster')
-  session
-    .command('list')
-    .description('your open sessions')
-    .option('--user <user>', 'of this user; * for everyone')
-    .option('--ended', 'also those that have ended')
-    .action(async (options: { user?: string; ended?: true }, command: Command) => {
-      const query = { user: options.user, ended: options.ended ? 'true' : undefined }
-      show(command, await signedIn().all('/v1/sessions', 'sessions', query), SESSION)
-    })
-  session
-    .command('show <session>')
-    .description('one session')
-    .action(async (id: string, _options: object, command: Command) => {
-      const found = await signedIn().call('GET', `/v1/sessions/${segment(id)}`)
-      show(command, toItem(found, 'session'), SESSION)
-    })
-  session
-    .command('delete <session>')
-    .alias('end')
-    .description('cut what runs under it, and remove its account')
-    .action(async (id: string) => {
-      await signedIn().call('DELETE', `/v1/sessions/${segment(id)}`)
-      say(`session ${id} is ended`)
-    })
-}
-
-export function addTokenCommands(program: Command): void {
-  const token = program.command('token').description('bearer tokens')
-  token
-    .command('create')
-    .description('print a new token; it is shown only now')
-    .option('--user <user>', 'for this user; yourself when left out', '')
-    .option('--lifetime <time>', 'at most 12h', '12h')
-    .option('--description <text>', 'what it is for', '')
-    .action(async (options: { user: string; lifetime: string; description: string }) => {
-      const { user, description } = options
-      const lifetime = parseDuration(options.lifetime)
-      const made = await signedIn().call('POST', '/v1/tokens', { user, description, lifetime })
-      say(textOf(made['secret']))
-    })
-  token
-    .command('list')
-    .description('your tokens, without their secrets')
-    .option('--user <user>', 'of this user; * for everyone')
-    .action(async ({ user }: { user?: string }, command: Command) => {
-      show(command, await signedIn().all('/v1/tokens', 'tokens', { user }), TOKEN)
-    })
-  token
-    .command('delete <token>')
-    .alias('revoke')
-    .description('refuse it from now on, by id')
-    .action(async (id: string) => {
-      await signedIn().call('DELETE', `/v1/tokens/${segment(id)}`)
-      say(`token ${id} is revoked`)
-    })
-}
-
-export function addKubeconfig(program: Command): void {
-  program
-    .command('kubeconfig [cluster]')
-    .description(
-      'print a kubeconfig with a token of its own, for one cluster or all that you may use',
-    )
-    .option('--file <file>', 'write it here, readable by you alone')
-    .action(async (cluster: string | undefined, { file }: { file?: string }) => {
-      const text = await signedIn().text(withQuery('/v1/kubeconfig', { cluster }))
-      if (file === undefined) {
-        process.stdout.write(text)
-        return
-      }
-      writeFileSync(file, text, { mode: 0o600 })
-      say(`written: kubectl --kubeconfig ${file} get pods`)
     })
 }
 

@@ -5,9 +5,10 @@ import { type Api, type Json, segment, textOf } from '../api.ts'
 import { renderChange } from '../apply/diff.ts'
 import { type Change, planChanges } from '../apply/plan.ts'
 import { parsePolicyFile } from '../apply/policy-file.ts'
-import { collect, parsePairs, say, show, signedIn } from '../context.ts'
+import { collect, formatOf, parsePairs, say, show, signedIn } from '../context.ts'
 import { CliError, EXIT } from '../exit-code.ts'
 import type { Column } from '../output/format.ts'
+import { printable } from '../output/printable.ts'
 import { list, toItem } from './directory-commands.ts'
 
 const ROLE: readonly Column[] = [
@@ -168,28 +169,51 @@ function addApply(program: Command): void {
     .description('bring roles and grants to what a file says, and show what changes')
     .requiredOption('-f, --file <file>', 'YAML of kind: Role and kind: Grant documents; - is stdin')
     .option('--dry-run', 'only show')
-    .action(async ({ file, dryRun }: { file: string; dryRun?: true }) => {
-      const text = file === '-' ? await readStream(process.stdin) : readFileSync(file, 'utf8')
-      const documents = parsePolicyFile(text)
+    .action(async ({ file, dryRun }: { file: string; dryRun?: true }, command: Command) => {
+      const documents = parsePolicyFile(await readInput(file))
       const api = signedIn()
       const [roles, grants] = await Promise.all([
         api.all('/v1/roles', 'roles'),
         api.all('/v1/grants', 'grants'),
       ])
       const plan = planChanges(documents, { roles: byName(roles), grants: byName(grants) })
+      const isTable = formatOf(command) === 'table'
       for (const change of plan) {
-        say(renderChange(change))
         if (dryRun !== true) await carryOut(api, change)
+        if (isTable) say(renderChange(change))
+      }
+      if (!isTable) {
+        const done = plan.map(({ document, action }) => ({
+          kind: document.kind,
+          name: document.name,
+          action,
+        }))
+        show(command, done, [])
       }
     })
 }
 
+/** @throws CliError that says which document was refused; those before it were carried out */
 async function carryOut(api: Api, { document, action }: Change): Promise<void> {
   if (action === 'keep') return
   const { kind, name, spec } = document
   const path = kind === 'Role' ? '/v1/roles' : '/v1/grants'
-  if (action === 'create') await api.call('POST', path, { name, ...spec })
-  else await api.call('PUT', `${path}/${segment(name)}`, spec)
+  try {
+    if (action === 'create') await api.call('POST', path, { name, ...spec })
+    else await api.call('PUT', `${path}/${segment(name)}`, spec)
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error
+    throw new CliError(error.exitCode, `${kind} ${name}: ${error.message}`)
+  }
+}
+
+async function readInput(file: string): Promise<string> {
+  if (file === '-') return await readStream(process.stdin)
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new CliError(EXIT.usage, error instanceof Error ? error.message : `${file}: not readable`)
+  }
 }
 
 function addExplain(program: Command): void {
@@ -233,8 +257,8 @@ function addExplain(program: Command): void {
         })
         show(command, answer, EXPLANATION)
         const missing = answer['missing']
-        if (command.optsWithGlobals()['output'] === undefined && Array.isArray(missing)) {
-          for (const why of missing) say(`  ${textOf(why)}`)
+        if (formatOf(command) === 'table' && Array.isArray(missing)) {
+          for (const why of missing) say(`  ${printable(textOf(why))}`)
         }
         if (answer['allowed'] !== true) process.exitCode = EXIT.refused
       },

@@ -6,6 +6,9 @@ import type { Column } from '../output/format.ts'
 
 const SERVICES = ['identity', 'policy', 'session', 'tunnel-broker', 'audit']
 
+/** A whole log is folded. */
+const REBUILD_MS_MAX = 17 * 60_000
+
 const PROJECTION: readonly Column[] = [
   ['SERVICE', (row) => textOf(row['service'])],
   ['PROJECTION', (row) => textOf(row['projection'])],
@@ -22,9 +25,15 @@ export function addRebuild(program: Command): void {
     .action(async (services: string[], { verify }: { verify?: true }, command: Command) => {
       const api = signedIn()
       const rows: Json[] = []
+      const unknown = services.find((service) => !SERVICES.includes(service))
+      if (unknown !== undefined) {
+        const known = SERVICES.join(', ')
+        throw new CliError(EXIT.usage, `"${unknown}" owns no log; ${known} do`)
+      }
       for (const service of services) {
         const path = `/v1/logs/${segment(service)}/rebuild`
-        const { projections } = await api.call('POST', path, { verify: verify === true })
+        const body = { verify: verify === true }
+        const { projections } = await api.call('POST', path, body, { msMax: REBUILD_MS_MAX })
         if (Array.isArray(projections)) {
           rows.push(...projections.map((one) => ({ service, ...toObject(one) })))
         }

@@ -1,11 +1,16 @@
-import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { createApi, textOf } from '../api.ts'
 import { parseDuration, say, show, signedIn } from '../context.ts'
-import { CliError, EXIT } from '../exit-code.ts'
 import type { Column } from '../output/format.ts'
 import { readSecret } from '../prompt.ts'
-import { forgetToken, readSignIn, type SignIn, writeSignIn } from '../sign-in.ts'
+import {
+  checkAddress,
+  forgetToken,
+  readCa,
+  readSignIn,
+  type SignIn,
+  writeSignIn,
+} from '../sign-in.ts'
 
 const ME: readonly Column[] = [
   ['USER', (me) => textOf(me['userName'])],
@@ -41,31 +46,36 @@ export function addSignInCommands(program: Command): void {
     .requiredOption('--url <url>', 'address of the Postern API')
     .option('--ca-file <file>', 'roots of its certificate')
     .requiredOption('--user <name>', 'name of the administrator')
-    .requiredOption('--setup-token <token>', 'the token that identity printed at its first start')
-    .action(async (options: { url: string; caFile?: string; user: string; setupToken: string }) => {
-      const where = addressOf(options)
-      const password = await readSecret(`New password of ${options.user}`)
-      const { setupToken, user: userName } = options
-      const answer = await createApi(where).call('POST', '/v1/setup', {
-        setupToken,
-        userName,
-        password,
-      })
-      writeSignIn({ ...where, token: textOf(answer['secret']) })
-      say(`${userName} is the first administrator, and signed in`)
-    })
+    .option(
+      '--setup-token <token>',
+      'the token that identity printed at its first start; asked for, or read from stdin, when left out',
+    )
+    .action(
+      async (options: { url: string; caFile?: string; user: string; setupToken?: string }) => {
+        const where = addressOf(options)
+        const setupToken = options.setupToken ?? (await readSecret('Set-up token'))
+        const { user: userName } = options
+        const password = await readSecret(`New password of ${userName}`)
+        const answer = await createApi(where).call('POST', '/v1/setup', {
+          setupToken,
+          userName,
+          password,
+        })
+        writeSignIn({ ...where, token: textOf(answer['secret']) })
+        say(`${userName} is the first administrator, and signed in`)
+      },
+    )
 
   program
     .command('logout')
     .description('end your sessions on all clusters and revoke the token')
     .action(async () => {
-      const signIn = readSignIn()
-      const api = createApi(signIn)
+      const api = signedIn()
       for (const session of await api.all('/v1/sessions', 'sessions')) {
         await api.call('DELETE', `/v1/sessions/${textOf(session['id'])}`)
       }
       await api.call('POST', '/v1/logout', {})
-      forgetToken(signIn)
+      forgetToken()
       say('signed out')
     })
 
@@ -78,10 +88,8 @@ export function addSignInCommands(program: Command): void {
 }
 
 function addressOf(options: { url?: string; caFile?: string }): SignIn {
-  const ca = options.caFile === undefined ? undefined : readFileSync(options.caFile, 'utf8')
-  if (options.url === undefined) return { ...readSignIn(), ...(ca === undefined ? {} : { ca }) }
-  if (!options.url.startsWith('https://')) {
-    throw new CliError(EXIT.usage, 'the address begins with https://')
-  }
-  return { url: options.url, ca, token: undefined }
+  const ca = options.caFile === undefined ? undefined : readCa(options.caFile)
+  if (options.url !== undefined) return { url: checkAddress(options.url), ca, token: undefined }
+  const kept = readSignIn()
+  return { url: kept.url, ca: ca ?? kept.ca, token: undefined }
 }

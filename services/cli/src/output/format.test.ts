@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Column, format, printable } from './format.ts'
+import { type Column, format } from './format.ts'
+import { printable } from './printable.ts'
 
 const columns: Column[] = [
   ['NAME', (item) => String(item['name'])],

@@ -1,5 +1,6 @@
 import { stringify } from 'yaml'
 import type { Json } from '../api.ts'
+import { printable } from './printable.ts'
 
 export type Format = 'table' | 'json' | 'yaml'
 export const FORMATS: readonly Format[] = ['table', 'json', 'yaml']
@@ -44,12 +45,4 @@ function table(items: readonly Json[], columns: readonly Column[]): string {
         .trimEnd(),
     )
     .join('\n')
-}
-
-/** Names come from elsewhere: what would steer a terminal is shown, not obeyed. */
-export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, (character) => {
-    const code = character.codePointAt(0) ?? 0
-    return `\\u${code.toString(16).padStart(4, '0')}`
-  })
 }
