@@ -1,4 +1,4 @@
-import { parseAllDocuments } from 'yaml'
+import { type Document, parseAllDocuments } from 'yaml'
 import type { Json } from '../api.ts'
 import { CliError, EXIT } from '../exit-code.ts'
 
@@ -31,13 +31,22 @@ export function parsePolicyFile(text: string): PolicyDocument[] {
     const where = `document ${index + 1}`
     const [error] = document.errors
     if (error !== undefined) throw new CliError(EXIT.usage, `${where}: ${error.message}`)
-    const value: unknown = document.toJS({ maxAliasCount: 0 })
+    const value = plainValue(document, where)
     if (value !== null) found.push(parseDocument(value, where))
   }
   const names = found.map(({ kind, name }) => `${kind} ${name}`)
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) throw new CliError(EXIT.usage, `the file has ${twice} twice`)
   return found
+}
+
+function plainValue(document: Document, where: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 0 })
+  } catch {
+    // A few aliases of aliases are a file of gigabytes.
+    throw new CliError(EXIT.usage, `${where}: YAML aliases are not taken; write it out`)
+  }
 }
 
 const FIELDS = {
