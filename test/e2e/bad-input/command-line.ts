@@ -2,6 +2,7 @@ import { createCli } from '@postern/bootstrap'
 import { describe, expect, test } from 'vitest'
 import { changesNothing } from '../support/changes-nothing.ts'
 import type { E2eWorld } from '../support/e2e-world.ts'
+import { words } from '../support/words.ts'
 
 const USAGE = 2
 const SIGNED_OUT = 3
@@ -17,45 +18,26 @@ export function commandLine(world: () => E2eWorld): void {
     }
 
     test.each([
-      { args: ['no-such-command'], wanted: /unknown command 'no-such-command'/ },
-      { args: ['user', 'create'], wanted: /missing required argument 'name'/ },
-      { args: ['user', 'create', 'a', 'b'], wanted: /too many arguments/ },
-      { args: ['user', 'create', 'a', '--root'], wanted: /unknown option '--root'/ },
-      { args: ['user', 'list', '-o', 'xml'], wanted: /-o takes table, json, yaml/ },
+      { line: 'no-such-command', wanted: /unknown command 'no-such-command'/ },
+      { line: 'user create', wanted: /missing required argument 'name'/ },
+      { line: 'user create a b', wanted: /too many arguments/ },
+      { line: 'user create a --root', wanted: /unknown option '--root'/ },
+      { line: 'user list -o xml', wanted: /table, json, yaml/ },
+      { line: 'group create a --platform-role god', wanted: /administrator or auditor/ },
+      { line: 'grant create a --subject user:lead', wanted: /--role/ },
       {
-        args: ['group', 'create', 'a', '--platform-role', 'god'],
-        wanted: /administrator or auditor/,
-      },
-      {
-        args: ['grant', 'create', 'a', '--role', 'developer', '--all-clusters'],
-        wanted: /--subject/,
-      },
-      {
-        args: [
-          'grant',
-          'create',
-          'a',
-          '--subject',
-          'user:lead',
-          '--role',
-          'developer',
-          '--cluster-label',
-          'env',
-        ],
+        line: 'grant create a --subject user:lead --role developer --cluster-label env',
         wanted: /"env" is not key=value/,
       },
-      { args: ['cluster', 'create'], wanted: /missing required argument/ },
-      { args: ['token', 'create', '--lifetime', 'long'], wanted: /not a time like 90s, 30m or 8h/ },
-      {
-        args: ['login', '--url', 'http://127.0.0.1', '--user', 'lead'],
-        wanted: /begins with https/,
-      },
-      { args: ['completion', 'tcsh'], wanted: /bash, zsh, fish/ },
-      { args: ['apply'], wanted: /-f/ },
-      { args: ['apply', '-f', '/no/such/file'], wanted: /no such file|cannot be read/i },
-    ])('postern $args is wrong usage, and says so', async ({ args, wanted }) => {
+      { line: 'cluster create', wanted: /missing required argument/ },
+      { line: 'token create --lifetime long', wanted: /not a time like 90s, 30m or 8h/ },
+      { line: 'login --url http://127.0.0.1 --user lead', wanted: /https:/ },
+      { line: 'completion tcsh', wanted: /bash, zsh, fish/ },
+      { line: 'apply', wanted: /-f/ },
+      { line: 'apply -f /no/such/file', wanted: /no such file/i },
+    ])('"postern $line" is wrong usage, and says so', async ({ line, wanted }) => {
       const { code, stdout, stderr } = await changesNothing(world(), () =>
-        world().postern.run(args),
+        world().postern.run(words(line)),
       )
       expect(stderr).toMatch(wanted)
       expect(code).toBe(USAGE)
