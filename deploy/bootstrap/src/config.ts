@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 
 /** What this program is told from outside, and where the repository's own folders are. */
-const variables = process.env // oxlint-disable-line node/no-process-env -- the one place of this package
+const variables = process.env
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
 export const environment = {

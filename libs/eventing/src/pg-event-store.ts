@@ -179,6 +179,6 @@ export function createPgEventStore<Database, Event extends DomainEvent>(
 function ofOneStream<State, Command, E extends Event, Event extends DomainEvent>(
   decider: Decider<State, Command, E>,
 ): Decider<State, Command, Event> {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what this decider's stream holds, it has decided
+  // What this decider's stream holds, it has decided.
   return decider as Decider<State, Command, Event>
 }

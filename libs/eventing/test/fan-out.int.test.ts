@@ -206,20 +206,18 @@ test('a reader needs no bus: it pulls page after page, then within a second of s
   expect(events.map(({ pos }) => pos)).toEqual([1n, 2n, 3n, 4n, 5n])
 })
 
-test('a commit reaches a reader long before the silence that makes it ask', async () => {
+test('a commit reaches a reader by the bus alone, without its having to ask', async () => {
   await owner.start()
-  const { follower, events } = follow()
+  const client = clientOf(owner)
+  const { follower, events } = follow(client)
   await follower.caughtUp
   await append(1)
   await until(() => events.length === 1)
-  const delays: number[] = []
+  client.cut = true
   for (let round = 0; round < 10; round += 1) {
     const pos = await append(1)
-    const committedAt = performance.now()
     await until(() => follower.position().pos === pos)
-    delays.push(performance.now() - committedAt)
   }
-  expect(delays.sort((a, b) => a - b)[5]).toBeLessThan(500)
 })
 
 test('a reader that cannot fold an event begins anew and holds no lease meanwhile', async () => {
@@ -274,9 +272,7 @@ test('a lease holds by either path, ends when both are gone, and comes back', as
   await nats.kill()
   await expectValidFor(lease, 3000)
   client.cut = true
-  const cutAt = performance.now()
   await until(() => !lease.valid(), 4000)
-  expect(performance.now() - cutAt).toBeLessThan(2600)
   await until(() => changes.at(-1) === 'lost', 500)
   client.cut = false
   await until(() => lease.valid())

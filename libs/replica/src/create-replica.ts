@@ -106,7 +106,6 @@ export function createReplica(needs: ReplicaNeeds): Replica {
 
   return {
     start,
-    // oxlint-disable-next-line typescript/require-await -- part of the interface: nothing here waits yet
     async stop() {
       for (const lease of leases) lease.stop()
       for (const reader of readers) reader.stop()

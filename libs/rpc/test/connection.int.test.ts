@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { Rejection } from '@postern/errors'
 import { staticTlsIdentity } from '@postern/pki'
@@ -127,11 +127,14 @@ test('clients are made while the other side is down, and find it when it is up',
 
 test('closing ends streams at once and lets a running call finish', async () => {
   const started = new AbortController()
+  let finish = () => {}
   await using fixture = await startFixture({
     behaviour: async (_call, rpc) => {
       if (rpc !== 'login') return
       started.abort()
-      await setTimeout(300)
+      await new Promise<void>((resolve) => {
+        finish = resolve
+      })
     },
   })
   const sessions = (await fixture.clientsAs('agent/c1/a1')).of(
@@ -151,6 +154,7 @@ test('closing ends streams at once and lets a running call finish', async () => 
   await vi.waitFor(() => expect(started.signal.aborted).toBe(true), { timeout: 5_000 })
   const closing = fixture.server.close(5_000)
   await expect(ending).rejects.toMatchObject({ code: Status.UNAVAILABLE })
+  finish()
   await expect(running).resolves.toBeDefined()
   await closing
 })
@@ -159,7 +163,7 @@ test('a trace goes on at the other side', async () => {
   const seen: (string | undefined)[] = []
   await using fixture = await startFixture({
     behaviour: async () => {
-      await setTimeout(1)
+      await setImmediate()
       seen.push(currentTrace()?.traceId)
     },
   })

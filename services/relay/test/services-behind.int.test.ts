@@ -1,5 +1,4 @@
 import { createServer } from 'node:net'
-import { setTimeout } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { createMemoryLog } from '@postern/telemetry/testing'
 import { afterEach, beforeAll, expect, test } from 'vitest'
@@ -47,7 +46,7 @@ test('an agent reaches the services behind the relay end to end, and each way en
   const hello = await clientHelloFor(`join.${TRUST_DOMAIN}`)
   const socket = dialRaw(relay.address)
   socket.write(hello.subarray(0, 20))
-  await setTimeout(10)
+  await until(async () => (await counted(relay.metrics, /relay_strangers/)) === 1)
   socket.end(Buffer.concat([hello.subarray(20), Buffer.alloc(1_000_000)]))
   const answer = Buffer.concat(await socket.toArray()).toString()
   expect(answer).toBe(`${hello.length + 1_000_000} bytes`)

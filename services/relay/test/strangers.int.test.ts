@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { setTimeout } from 'node:timers/promises'
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import type { TlsMaterial } from '@postern/pki'
 import { createTestAuthority } from '@postern/pki/testing'
@@ -198,13 +197,15 @@ describe('a number', () => {
 
   test('cannot be claimed by two gateways', async () => {
     const number = await pairedNumber()
-    const first = dialRaw(relay.address)
-    first.write(encodePreface(number))
-    await setTimeout(20)
-    const second = dialRaw(relay.address)
-    second.write(encodePreface(number))
-    await closedSoon(second)
-    expect(first.destroyed).toBe(false)
+    const claims = [dialRaw(relay.address), dialRaw(relay.address)]
+    for (const claim of claims) {
+      claim.resume()
+      claim.write(encodePreface(number))
+    }
+    await until(() => claims.some(({ readableEnded, destroyed }) => readableEnded || destroyed))
+    expect(await refusals('number')).toBe(1)
+    expect(await counted(relay.metrics, /relay_pairs_waiting/)).toBe(1)
+    for (const claim of claims) claim.destroy()
   })
 
   test('that was guessed is refused', async () => {
@@ -255,7 +256,6 @@ describe('first bytes', () => {
 
   test('a ClientHello that drips in is cut at the deadline, and others are served meanwhile', async () => {
     const slow = dialRaw(relay.address)
-    const started = performance.now()
     slow.write(Buffer.from('1603010200010001fc0303', 'hex'))
     const dripping = setInterval(() => {
       if (!slow.destroyed) slow.write(Buffer.alloc(1))
@@ -264,7 +264,6 @@ describe('first bytes', () => {
     await gateway.received('ready')
     await closedSoon(slow)
     clearInterval(dripping)
-    expect(performance.now() - started).toBeLessThan(1500)
   })
 
   test.each(['example.com', `nobody.${TRUST_DOMAIN}`, TRUST_DOMAIN, `x.pair.${TRUST_DOMAIN}`])(

@@ -102,18 +102,14 @@ test('an upgrade has a connection of its own, and each way ends by itself', asyn
   expect(Buffer.concat(await socket.toArray()).toString()).toBe('heard stdin')
 })
 
-test('an offline cluster is told apart within 2 s', async () => {
+test('an offline cluster is told apart', async () => {
   const gateway = startGateway()
-  const started = performance.now()
   await expect(gateway.connectMux(CLUSTER)).rejects.toThrow(NoAgentError)
-  expect(performance.now() - started).toBeLessThan(2000)
 })
 
-test('without a relay the failure names it within 2 s', async () => {
+test('without a relay the failure names it', async () => {
   const gateway = startGateway(['127.0.0.1:1'])
-  const started = performance.now()
   await expect(gateway.connectMux(CLUSTER)).rejects.toMatchObject({ reason: 'no-relay' })
-  expect(performance.now() - started).toBeLessThan(2500)
 })
 
 test('an attempt that nobody wants any more ends at once', async () => {

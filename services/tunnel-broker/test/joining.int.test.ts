@@ -146,13 +146,12 @@ test('an agent learns of a relay that comes, at once', async () => {
     for await (const told of agent.watchConfiguration({}, { signal: end.signal })) seen.push(told)
   })().catch(() => undefined)
   await until(async () => seen.length === 1)
-  const startedAt = performance.now()
   await (await broker.relay('r2')).registerRelay({
     agentAddress: 'second.example:443',
     gatewayAddress: '10.0.0.2:8443',
   })
-  await until(async () => seen.length === 2)
-  expect(performance.now() - startedAt).toBeLessThan(3000)
+  // Long before it would look again by itself.
+  await until(async () => seen.length === 2, 5_000)
   expect(seen).toEqual([
     { clusterName: 'watches', relayAddresses: ['relay.example:443'] },
     { clusterName: 'watches', relayAddresses: ['relay.example:443', 'second.example:443'] },

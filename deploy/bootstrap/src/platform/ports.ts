@@ -33,6 +33,6 @@ export async function keepPorts(dir: string): Promise<Ports> {
 function toPorts(ports: Readonly<Record<string, number>>): Ports {
   const [missing] = PORTS.filter((name) => ports[name] === undefined)
   if (missing !== undefined) throw new Error(`no port for ${missing}`)
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- every name was just checked
+  // Every name was just checked.
   return ports as Ports
 }

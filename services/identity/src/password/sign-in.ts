@@ -9,10 +9,10 @@ const rejected = rejections({
 })
 
 type Needs = {
-  users: UserRepository
-  hasher: PasswordHasher
+  users: Pick<UserRepository, 'findByName' | 'passwordHash'>
+  hasher: Pick<PasswordHasher, 'isRight'>
   limits: AttemptLimits
-  signals: Signals
+  signals: Pick<Signals, 'signInRefused'>
   now: () => Date
 }
 
