@@ -232,6 +232,45 @@ test('rebuilding says what came out', async () => {
   expect(said[0]).toBe('policy: rebuilt up to position 0')
 })
 
+test('an administrator rebuilds a running service, also what it keeps beside its log, one at a time', async () => {
+  await using given = await fixture()
+  const asked: boolean[] = []
+  let release = () => {}
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const authenticateUser = async () => ({ ...SOMEBODY, platformRole: 'administrator' as const })
+  const service = {
+    ...fixtureService(async () => ({ rpc: [], authenticateUser })),
+    async rebuildOwn({ verify }: { verify: boolean }) {
+      asked.push(verify)
+      await held
+      return false
+    },
+  }
+  const running = await runService(service, given.env, { log: createSilentLog() })
+  const clients = createRpcClients({
+    identity: await given.authority.identity('service/console'),
+    trustDomain: given.authority.trustDomain,
+    addresses: { policy: running.addresses.grpc ?? '' },
+    log: createSilentLog(),
+  })
+  const logs = clients.of(EventLogServiceDefinition, 'policy')
+  const as = { userToken: 'ptk_of-an-administrator' }
+  const first = logs.rebuild({ verify: true }, as)
+  await vi.waitFor(() => expect(asked).toEqual([true]))
+  await expect(logs.rebuild({}, as)).rejects.toMatchObject({ reason: 'REBUILD_RUNNING' })
+  release()
+  expect(await first).toEqual({
+    pos: 0n,
+    projections: [{ projection: 'own-data', events: 0n, equal: false }],
+  })
+  await logs.rebuild({}, as)
+  expect(asked).toEqual([true, false])
+  clients.close()
+  await running.stop()
+})
+
 async function get({ addresses }: RunningService, path: string) {
   const response = await fetch(`http://${addresses.http}${path}`)
   return { status: response.status, body: await response.text() }
