@@ -5,9 +5,9 @@ import { type Answer, type HttpOrder, send } from './http.ts'
 import { words } from './words.ts'
 
 export const CLUSTER = 'alpha'
-export const LABELS = { env: 'e2e' } as const
+const LABELS = { env: 'e2e' } as const
 /** A namespace with a pod in it that stays. */
-export const NAMESPACE = 'team'
+const NAMESPACE = 'team'
 
 const POLICY = `kind: Role
 name: developer

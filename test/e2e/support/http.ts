@@ -90,7 +90,7 @@ export async function sendRaw(order: {
 }
 
 /** Whether a TLS connection with these credentials comes about, and stays for a first answer. */
-export async function tlsOutcome(options: {
+async function tlsOutcome(options: {
   readonly port: number
   readonly ca: string
   readonly cert?: string

@@ -1,0 +1,63 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+const NODE_OPTIONS = ['--conditions=@postern/source', '--disable-warning=ExperimentalWarning']
+const END_MS_MAX = 30_000
+
+/** A service as a process of its own, by its own main.ts, told only these settings. */
+export type ServiceProcess = {
+  readonly pid: number
+  output(): string
+  readonly ended: Promise<number | null>
+  kill(signal?: NodeJS.Signals): Promise<void>
+}
+
+export function spawnService(
+  service: string,
+  env: Readonly<Record<string, string>>,
+  options: {
+    readonly args?: readonly string[]
+    /** A shell's line before "exec", for limits. */
+    readonly limits?: string
+  } = {},
+): ServiceProcess {
+  const main = `${ROOT}services/${service}/src/main.ts`
+  const command = [process.execPath, ...NODE_OPTIONS, main, ...(options.args ?? [])]
+  const child: ChildProcess =
+    options.limits === undefined
+      ? spawn(command[0] ?? '', command.slice(1), { env })
+      : spawn('/bin/sh', ['-c', `${options.limits}; exec "$@"`, 'sh', ...command], { env })
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+    })
+  }
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', resolve)
+  })
+  return {
+    pid: child.pid ?? 0,
+    output: () => text,
+    ended,
+    async kill(signal = 'SIGKILL') {
+      child.kill(signal)
+      await ended
+    },
+  }
+}
+
+/** Runs it to its end, which a service that starts does not reach. */
+export async function runService(
+  service: string,
+  env: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+): Promise<{ readonly code: number | null | 'still running'; readonly output: string }> {
+  const child = spawnService(service, env, { args })
+  const late = setTimeout(() => void child.kill(), END_MS_MAX)
+  const code = await child.ended
+  clearTimeout(late)
+  return { code: code ?? 'still running', output: child.output() }
+}
