@@ -29,6 +29,18 @@ const NATIVE = '@node-rs/argon2'
 /** Asked for by a library when they are there; they never are. */
 const ABSENT = ['pg-native', 'bufferutil', 'utf-8-validate']
 
+/** Messages about settings are in English: zod's other languages stay out. */
+const englishOnly = {
+  name: 'english-only',
+  setup(bundler) {
+    bundler.onResolve({ filter: /\/locales\/index\.js$/ }, ({ importer }) =>
+      importer.includes('/node_modules/zod/')
+        ? { path: join(root, 'node_modules/zod/v4/locales/en.js') }
+        : undefined,
+    )
+  },
+}
+
 const services = globSync('services/*/src/main.ts', { cwd: root })
   .map((file) => basename(dirname(dirname(file))))
   .filter((name) => name !== 'cli')
@@ -78,13 +90,29 @@ async function bundle(name, folder) {
     keepNames: true,
     legalComments: 'external',
     metafile: true,
+    plugins: [englishOnly],
     logLevel: 'warning',
   })
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify({ type: 'module' })}\n`)
+  for (const file of Object.keys(result.metafile.outputs)) onlyAscii(join(root, file))
   const outputs = Object.values(result.metafile.outputs)
   const isNative = outputs.some(({ imports }) => imports.some(({ path }) => path === NATIVE))
   if (isNative) copyNative(folder)
   return outputs.reduce((sum, one) => sum + one.bytes, 0)
+}
+
+/**
+ * Escapes the few characters that esbuild leaves as they are, those in regular expressions: with one of
+ * them V8 keeps the whole source as UTF-16, megabytes more in every process.
+ */
+function onlyAscii(file) {
+  if (!file.endsWith('.js')) return
+  const source = readFileSync(file, 'utf8')
+  const escaped = source.replace(
+    /[^\0-\x7f]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+  if (escaped !== source) writeFileSync(file, escaped)
 }
 
 /** The package and the builds of it that this machine's platform got. */

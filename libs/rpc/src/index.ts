@@ -9,9 +9,10 @@ export {
   type RpcClientsNeeds,
   type ServiceName,
 } from './clients.ts'
+export { createRpcServer } from './create-rpc-server.ts'
 export { endUserAuthenticator } from './end-user-authenticator.ts'
 export { cutPage, type Page, parsePage, parsePageSize } from './page.ts'
 export { type RpcRegistration, register } from './registration.ts'
 export { isUnreachable, RpcError, toRejection } from './rpc-error.ts'
-export { createRpcServer, type RpcServer, type RpcServerNeeds } from './rpc-server.ts'
+export type { RpcServer, RpcServerNeeds } from './rpc-server.ts'
 export type { ClientCertificates } from './server-credentials.ts'

@@ -1,11 +1,9 @@
 import { setTimeout } from 'node:timers/promises'
 import type { ServerOptions } from '@grpc/grpc-js'
 import type { TlsIdentity } from '@postern/pki'
-import { fileDescriptorSet } from '@postern/proto/descriptors'
 import type { Log, Metrics } from '@postern/telemetry'
 import { createServer, type Server } from 'nice-grpc'
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health'
-import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection'
 import { accessOf } from './access.ts'
 import {
   type AuthenticateUser,
@@ -13,6 +11,7 @@ import {
   createCallMiddleware,
 } from './call-middleware.ts'
 import { stampPeer } from './peer-stamp.ts'
+import { createReflection, reflectionDefinition } from './reflection.ts'
 import type { RpcRegistration } from './registration.ts'
 import { type ClientCertificates, IdentityServerCredentials } from './server-credentials.ts'
 
@@ -47,11 +46,7 @@ const CONNECTION_AGE_MS_MAX = 30 * 60_000
 const CONNECTION_GRACE_MS = 30_000
 const CLOSE_GRACE_MS = 5_000
 
-/**
- * Serves the registrations with mutual TLS 1.3, health and reflection.
- * @throws Error when an RPC declares no access, or the address cannot be listened on
- */
-export async function createRpcServer(needs: RpcServerNeeds): Promise<RpcServer> {
+export async function startRpcServer(needs: RpcServerNeeds): Promise<RpcServer> {
   const { identity, trustDomain, clientCertificates, registrations } = needs
   const serviceNames = registrations.map(({ serviceName }) => serviceName)
   const access = accessOf(serviceNames)
@@ -67,7 +62,7 @@ export async function createRpcServer(needs: RpcServerNeeds): Promise<RpcServer>
       createBuiltInMiddleware({ trustDomain, stopping: stopping.signal }),
     )
     builtIns.add(HealthDefinition, HealthServiceImpl(health))
-    builtIns.add(ServerReflectionService, ServerReflection(fileDescriptorSet, serviceNames))
+    builtIns.add(reflectionDefinition, createReflection(serviceNames))
   }
 
   const credentials = new IdentityServerCredentials(identity, clientCertificates)

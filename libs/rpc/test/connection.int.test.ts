@@ -9,6 +9,8 @@ import { currentTrace, withSpan } from '@postern/telemetry'
 import { createSilentLog } from '@postern/telemetry/testing'
 import { Status } from 'nice-grpc-common'
 import { HealthDefinition } from 'nice-grpc-server-health'
+import { ServerReflectionService } from 'nice-grpc-server-reflection'
+import { ServerReflectionRequest } from 'nice-grpc-server-reflection/lib/proto/grpc/reflection/v1/reflection_pb.js'
 import { expect, test, vi } from 'vitest'
 import { startFixture } from './rpc-fixture.ts'
 
@@ -186,6 +188,28 @@ test('any part of the installation may ask for health; how long RPCs take is cou
   expect(await fixture.metrics.metrics()).toMatch(
     /postern_rpc_server_seconds_count\{service="identity",rpc="postern.identity.v1.TokenService\/Login",code="OK"\} 1/,
   )
+})
+
+test('any part of the installation may ask which RPCs there are, and of what shape', async () => {
+  await using fixture = await startFixture()
+  const clients = await fixture.clientsAs('relay/r1')
+  const reflection = clients.of(ServerReflectionService, 'identity')
+  const ask = async (request: ServerReflectionRequest) => {
+    const asked = async function* () {
+      yield request
+    }
+    for await (const response of reflection.serverReflectionInfo(asked())) return response
+    throw new Error('no answer')
+  }
+  const services = await ask(new ServerReflectionRequest().setListServices('*'))
+  const names = services
+    .getListServicesResponse()
+    ?.getServiceList()
+    .map((one) => one.getName())
+  expect(names).toContain('postern.identity.v1.TokenService')
+  const symbol = 'postern.identity.v1.TokenService'
+  const shape = await ask(new ServerReflectionRequest().setFileContainingSymbol(symbol))
+  expect(shape.getFileDescriptorResponse()?.getFileDescriptorProtoList()).toHaveLength(1)
 })
 
 async function serverSerial(port: number, ca: string): Promise<string> {

@@ -1,10 +1,8 @@
-import { connectBus } from '@postern/bus'
 import type { Environment } from '@postern/config'
 import type { DomainEvent } from '@postern/eventing'
 import { createClosingStack } from '@postern/lifecycle'
 import { createLog, createMetrics } from '@postern/telemetry'
 import type { ServiceDefinition } from './definition.ts'
-import { openLog } from './open-log.ts'
 import { readSettings } from './settings.ts'
 
 /** Rebuilds a service's projections from its log, says what came out, and answers whether all were equal. */
@@ -21,6 +19,8 @@ export async function rebuildService<Config, Database, Event extends DomainEvent
   if (definition.log === undefined || natsUrl === undefined) {
     throw new Error(`${name} owns no log that could be rebuilt`)
   }
+  const { connectBus } = await import('@postern/bus')
+  const { openLog } = await import('./open-log.ts')
   const bus = connectBus({ url: natsUrl.reveal(), name: `${name}-rebuild`, log })
   stack.defer('bus', () => bus.close())
   const eventLog = await openLog(definition, settings, {

@@ -1,4 +1,4 @@
-import { type Bus, connectBus } from '@postern/bus'
+import type { Bus } from '@postern/bus'
 import type { Environment } from '@postern/config'
 import type { DomainEvent, EventLog } from '@postern/eventing'
 import { type ClosingStack, createClosingStack, createHealthServer } from '@postern/lifecycle'
@@ -11,7 +11,7 @@ import {
 import { createLog, createMetrics, type Log, type Metrics } from '@postern/telemetry'
 import type { Composed, Runtime, ServiceDefinition } from './definition.ts'
 import { openIdentity } from './open-identity.ts'
-import { openLog } from './open-log.ts'
+import type { openLog } from './open-log.ts'
 import { prefixOf, readSettings, type Settings } from './settings.ts'
 
 export type RunOptions = {
@@ -91,8 +91,12 @@ async function start<Config, Database, Event extends DomainEvent>(
   const opened = clients
   stack.defer('rpc clients', () => opened.close())
 
-  const bus = openBus(name, settings, { log, metrics, stack })
-  eventLog = await openLog(definition, settings, { bus, log, metrics, now })
+  const { natsUrl } = settings.shared
+  const bus =
+    natsUrl === undefined
+      ? missing<Bus>('POSTERN_NATS_URL must be set')
+      : await openBus(natsUrl.reveal(), { name, log, metrics, stack })
+  eventLog = await openOwnLog(definition, settings, { bus, log, metrics, now })
   const owned = eventLog
   stack.defer('event log', () => owned?.stop())
 
@@ -146,13 +150,25 @@ async function start<Config, Database, Event extends DomainEvent>(
   }
 }
 
-function openBus<Config>(
-  name: string,
-  { shared }: Settings<Config>,
-  { log, metrics, stack }: { log: Log; metrics: Metrics; stack: ClosingStack },
-): Bus {
-  if (shared.natsUrl === undefined) return missing('POSTERN_NATS_URL must be set')
-  const bus = connectBus({ url: shared.natsUrl.reveal(), name, log, metrics })
+// The clients of PostgreSQL and of the bus take MiB each: loaded where they are used.
+
+async function openOwnLog<Config, Database, Event extends DomainEvent>(
+  definition: ServiceDefinition<Config, Database, Event>,
+  settings: Settings<Config>,
+  needs: Parameters<typeof openLog>[2],
+): Promise<EventLog<Database, Event> | undefined> {
+  if (definition.log === undefined) return undefined
+  const { openLog: open } = await import('./open-log.ts')
+  return await open(definition, settings, needs)
+}
+
+async function openBus(
+  url: string,
+  needs: { name: string; log: Log; metrics: Metrics; stack: ClosingStack },
+): Promise<Bus> {
+  const { name, log, metrics, stack } = needs
+  const { connectBus } = await import('@postern/bus')
+  const bus = connectBus({ url, name, log, metrics })
   stack.defer('bus', () => bus.close())
   return bus
 }

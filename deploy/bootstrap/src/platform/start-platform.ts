@@ -1,53 +1,23 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { createClosingStack } from '@postern/lifecycle'
-import {
-  findNats,
-  type LocalNats,
-  type LocalPostgres,
-  startNats,
-  startPostgres,
-} from '@postern/local-servers'
+import { type ClosingStack, createClosingStack } from '@postern/lifecycle'
 import type { RunningService } from '@postern/service'
 import type { Log } from '@postern/telemetry'
-import { environment } from '../config.ts'
-import { prepareDatabases } from './databases.ts'
-import { natsUsers, SERVICES, type ServiceName, serviceEnvironment } from './environment.ts'
-import { keepPorts, type Ports } from './ports.ts'
-import { prepareSecrets, type SecretFiles } from './secrets.ts'
+import { SERVICES, type ServiceName } from './environment.ts'
+import { type Servers, startServers } from './start-servers.ts'
 import { createStartService } from './start-services.ts'
 import type { Step } from './step.ts'
 
 /** The whole platform on this machine: PostgreSQL, nats-server, and every service in this process. */
-export type Platform = {
+export type Platform = Servers & {
   readonly dir: string
-  readonly ports: Ports
-  readonly secrets: SecretFiles
   /** "https://127.0.0.1:…" of the public API. */
   readonly apiUrl: string
   readonly gatewayUrl: string
   /** The one-time set-up token, while there is no administrator. */
   setupToken(): string | undefined
   service(name: ServiceName): RunningService
-  /** Settings of a service as it was started with them. */
-  environmentOf(name: ServiceName): Readonly<Record<string, string>>
-  /** The servers, to stop and start them in tests of faults. */
-  readonly postgres: Restartable<LocalPostgres>
-  readonly nats: Restartable<LocalNats>
   /** Everything in reverse. Never rejects. */
   stop(): Promise<void>
-}
-
-type Restartable<Server> = {
-  current(): Server
-  stop(signal?: NodeJS.Signals): Promise<void>
-  start(): Promise<void>
-}
-
-/** Web names of this machine: clusters by path, or by name where `*.localhost` resolves. */
-const WEB_NAMES = {
-  webDnsNames: ['localhost', 'postern.localhost', '*.postern.localhost'],
-  webIpAddresses: ['127.0.0.1', '::1'],
 }
 
 /** Starts everything on a folder that it keeps. Whatever was started is stopped when a part fails. */
@@ -58,7 +28,6 @@ export async function startPlatform(options: {
   logLevel?: string
 }): Promise<Platform> {
   const { dir, log, step } = options
-  mkdirSync(dir, { recursive: true, mode: 0o700 })
   const stack = createClosingStack({ log })
   try {
     return await start({ ...options, stack })
@@ -67,39 +36,9 @@ export async function startPlatform(options: {
     throw new Error(`the platform could not be started; see ${join(dir, 'postern.log')}`, { cause })
   }
 
-  async function start({ stack: closing }: { stack: ReturnType<typeof createClosingStack> }) {
-    const ports = await keepPorts(dir)
-    const secrets = await step('secrets and certificates', () =>
-      prepareSecrets({ dir: join(dir, 'secrets'), ...WEB_NAMES, now: new Date() }),
-    )
-    const postgres = restartable(() =>
-      startPostgres({ dir: join(dir, 'postgres'), port: ports.postgres, path: environment.path }),
-    )
-    closing.defer('PostgreSQL', () => postgres.stop())
-    const program = findNats({ path: environment.path, toolsDir: environment.toolsDir })
-    const nats = restartable(() =>
-      startNats({
-        dir: join(dir, 'nats'),
-        port: ports.nats,
-        users: natsUsers(secrets),
-        program,
-      }),
-    )
-    closing.defer('nats-server', () => nats.stop())
-    await Promise.all([
-      step('PostgreSQL', () => postgres.start()),
-      step('nats-server', () => nats.start()),
-    ])
-    const databaseUrl = await step('databases', () =>
-      prepareDatabases(postgres.current().url, (owner) => secrets.password(`postgres-${owner}`)),
-    )
-    const environmentOf = serviceEnvironment({
-      dir,
-      ports,
-      secrets,
-      databaseUrl,
-      logLevel: options.logLevel ?? 'info',
-    })
+  async function start({ stack: closing }: { stack: ClosingStack }) {
+    const servers = await startServers({ ...options, closing })
+    const { ports, environmentOf } = servers
     let setupToken: string | undefined
     const startService = createStartService({
       log,
@@ -122,9 +61,8 @@ export async function startPlatform(options: {
     }
     await step('ready', () => untilReady(running))
     return {
+      ...servers,
       dir,
-      ports,
-      secrets,
       apiUrl: `https://127.0.0.1:${ports.console}`,
       gatewayUrl: `https://127.0.0.1:${ports.gateway}`,
       setupToken: () => setupToken,
@@ -133,9 +71,6 @@ export async function startPlatform(options: {
         if (service === undefined) throw new Error(`${name} was not started`)
         return service
       },
-      environmentOf,
-      postgres,
-      nats,
       stop: async () => await closing.close(),
     }
   }
@@ -153,25 +88,5 @@ async function untilReady(running: ReadonlyMap<ServiceName, RunningService>): Pr
       if (Date.now() > deadline) throw new Error(`${name} is not ready: ${reason}`)
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
     }
-  }
-}
-
-function restartable<Server extends { stop(signal?: NodeJS.Signals): Promise<void> }>(
-  start: () => Promise<Server>,
-): Restartable<Server> {
-  let server: Server | undefined
-  return {
-    current() {
-      if (server === undefined) throw new Error('the server is stopped')
-      return server
-    },
-    async stop(signal) {
-      const running = server
-      server = undefined
-      await running?.stop(signal)
-    },
-    async start() {
-      server = await start()
-    },
   }
 }

@@ -1,0 +1,57 @@
+// npm run bench:footprint: how much memory an idle Postern takes, and how long a warm start takes.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir, totalmem } from 'node:os'
+import { dirname, join } from 'node:path'
+import { createClosingStack } from '@postern/lifecycle'
+import { createLog } from '@postern/telemetry'
+import { environment } from './config.ts'
+import { measurePlatform } from './footprint/measure-platform.ts'
+import { measureServices } from './footprint/measure-services.ts'
+import { isOver, type Row, toTable } from './footprint/table.ts'
+import { printedSteps } from './platform/step.ts'
+
+const MIB = 1024 * 1024
+const WANTED = { platformBytes: 700 * MIB, serviceBytes: 120 * MIB, warmStartSeconds: 15 }
+const IDLE_SECONDS = 15
+const REPORT = join(environment.root, '.postern-bench/footprint.json')
+
+const say = (line: string) => void process.stdout.write(`${line}\n`)
+const dir = mkdtempSync(join(tmpdir(), 'postern-footprint-'))
+const log = createLog({ name: 'footprint', level: 'error' })
+
+try {
+  const step = printedSteps(say)
+  const platform = await measurePlatform({ dir, idleSeconds: IDLE_SECONDS, step })
+  await using closing = createClosingStack({ log })
+  const services = await measureServices({ dir, idleSeconds: IDLE_SECONDS, step, closing })
+
+  const bytes = platform.processes.reduce((sum, one) => sum + one.bytes, 0)
+  const rows: Row[] = [
+    { name: 'warm start', seconds: platform.warmStartSeconds, wanted: WANTED.warmStartSeconds },
+    { name: 'first start', seconds: platform.coldStartSeconds },
+    { name: 'platform, one process mode', bytes, wanted: WANTED.platformBytes },
+    ...platform.processes.map((one) => ({ name: `  ${one.name}`, bytes: one.bytes })),
+    ...services.map((one) => ({
+      name: `${one.name} alone`,
+      bytes: one.residentBytes,
+      wanted: WANTED.serviceBytes,
+    })),
+  ]
+  say('')
+  say(toTable(rows))
+  const machine = {
+    node: process.version,
+    system: `${process.platform} ${process.arch}`,
+    cpus: availableParallelism(),
+    memoryBytes: totalmem(),
+  }
+  mkdirSync(dirname(REPORT), { recursive: true })
+  writeFileSync(
+    REPORT,
+    `${JSON.stringify({ machine, wanted: WANTED, platform, services }, undefined, 2)}\n`,
+  )
+  say(`\nin full: ${REPORT}`)
+  if (rows.some(isOver)) process.exitCode = 1
+} finally {
+  rmSync(dir, { recursive: true, force: true })
+}
