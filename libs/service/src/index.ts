@@ -1,5 +1,6 @@
 export { defineService } from './define-service.ts'
 export type { Composed, Runtime, ServiceDefinition } from './definition.ts'
+export { hostPort, hostPorts } from './host-port.ts'
 export { rebuildService } from './rebuild-service.ts'
 export { runMain } from './run-main.ts'
 export { type RunningService, type RunOptions, runService } from './run-service.ts'

@@ -5,13 +5,10 @@ import {
   secretUrl,
   toSettingName,
 } from '@postern/config'
-import { parseHostPort } from '@postern/lifecycle'
 import type { ServiceName } from '@postern/rpc'
 import { LOG_LEVELS } from '@postern/telemetry'
 import { z } from 'zod'
-
-const hostPort = () =>
-  z.string().refine(isHostPort, 'must be "host:port", for example 127.0.0.1:7001')
+import { hostPort } from './host-port.ts'
 
 /** What all services share. */
 const sharedSettings = z.object({
@@ -138,12 +135,4 @@ function addressesIn(shared: SharedSettings): Partial<Record<ServiceName, string
     ['audit', shared.auditAddress],
   ]
   return Object.fromEntries(named.filter(([, address]) => address !== undefined))
-}
-
-function isHostPort(text: string): boolean {
-  try {
-    return parseHostPort(text).host !== ''
-  } catch {
-    return false
-  }
 }

@@ -1,22 +1,15 @@
 import { processEnvironment, secret } from '@postern/config'
-import { parseHostPort } from '@postern/lifecycle'
 import { certificatesFromPem } from '@postern/pki'
+import { hostPort, hostPorts } from '@postern/service'
 import { z } from 'zod'
 
 const SERVICE_ACCOUNT_DIR = '/var/run/secrets/kubernetes.io/serviceaccount'
 const RELAYS_MAX = 32
 
-const hostPort = () =>
-  z.string().refine(isHostPort, 'must be "host:port", for example 10.96.0.1:443')
-
 /** Beside the settings of every service. */
 export const agentSettings = z.object({
   cluster: z.string().min(1).max(63).describe('name of the cluster, for the log'),
-  relays: z
-    .string()
-    .transform((text) => text.split(',').map((address) => address.trim()))
-    .pipe(z.array(hostPort()).min(1).max(RELAYS_MAX))
-    .describe('host:port of the relays, with commas between'),
+  relays: hostPorts(RELAYS_MAX).describe('host:port of the relays, with commas between'),
   roots: z
     .string()
     .refine(isPem, 'must be PEM certificates')
@@ -39,14 +32,6 @@ function inCluster(): string {
   const { KUBERNETES_SERVICE_HOST: host = '', KUBERNETES_SERVICE_PORT: port = '' } =
     processEnvironment()
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
-
-function isHostPort(text: string): boolean {
-  try {
-    return parseHostPort(text).host !== ''
-  } catch {
-    return false
-  }
 }
 
 function isPem(text: string): boolean {

@@ -1,8 +1,8 @@
 import { AuditServiceDefinition } from '@postern/proto/postern/audit/v1/audit'
 import { register } from '@postern/rpc'
-import { defineService } from '@postern/service'
+import type { Composed, Runtime, ServiceDefinition } from '@postern/service'
 import { loadSigner } from './adapters/signing-key.ts'
-import { type AuditConfig, settings } from './config.ts'
+import type { AuditConfig } from './config.ts'
 import type { AuditDatabase } from './database.ts'
 import { createIngestRpc } from './ingest/ingest-rpc.ts'
 import { ensureLogHead, LogDamagedError, loadEdge, readLogHead } from './log/log-head.ts'
@@ -11,11 +11,8 @@ import { createLogHandlers } from './log/log-rpc.ts'
 import { verifyStoredLog } from './log/log-verification.ts'
 import { createLogWriter } from './log/log-writer.ts'
 import { createSequencer } from './log/sequencer.ts'
-import { migrations } from './migrations/index.ts'
 import type { ProducerEvent } from './producer/producer.ts'
-import { producerCodec } from './producer/producer-codec.ts'
 import { createProducerRepository, readProducerStates } from './producer/producer-repository.ts'
-import { producers } from './producer/producers-projection.ts'
 import { rebuildRecords } from './record/rebuild-records.ts'
 import { createRecordHandlers } from './record/record-rpc.ts'
 import { searchRecords } from './record/record-search.ts'
@@ -23,76 +20,89 @@ import { auditSignals } from './signals.ts'
 import { createAuditPublisher } from './stream/audit-publisher.ts'
 import { createLogTail } from './stream/log-tail.ts'
 
-export const auditService = defineService<AuditConfig, AuditDatabase, ProducerEvent>({
-  name: 'audit',
-  settings,
-  log: { codec: producerCodec, projections: [producers], migrations },
+type AuditDefinition = ServiceDefinition<AuditConfig, AuditDatabase, ProducerEvent>
+type AuditRuntime = Runtime<AuditConfig, AuditDatabase, ProducerEvent>
+type AuditRebuild = Parameters<NonNullable<AuditDefinition['rebuildOwn']>>[0]
 
-  async compose({ config, trustDomain, db, store, bus, log, metrics, now }) {
-    const signer = await loadSigner(originOf(config, trustDomain), config.signingKeyFile)
-    const { verifierKey } = signer
-    await ensureLogHead(db, signer)
-    // A log that was altered or is signed with another key is not written onto.
-    await loadEdge(db, await readLogHead(db, verifierKey))
+export async function composeAudit({
+  config,
+  trustDomain,
+  db,
+  store,
+  bus,
+  log,
+  metrics,
+  now,
+}: AuditRuntime): Promise<Composed> {
+  const signer = await loadSigner(originOf(config, trustDomain), config.signingKeyFile)
+  const { verifierKey } = signer
+  await ensureLogHead(db, signer)
+  // A log that was altered or is signed with another key is not written onto.
+  await loadEdge(db, await readLogHead(db, verifierKey))
 
-    const signals = auditSignals(metrics)
-    const reader = createLogReader({ db, verifierKey })
-    const publisher = createAuditPublisher({
-      bus,
-      tail: createLogTail(db),
-      origin: signer.name,
-      checkpoint: async () => (await reader.head()).note,
-      retention: { maxAgeSeconds: config.streamMaxAgeSeconds, maxBytes: config.streamMaxBytes },
-      signals,
-      log,
-      now,
-    })
-    const sequencer = createSequencer({
-      writer: createLogWriter({ db, producers: createProducerRepository(store), signer, now }),
-      log,
-      signals,
-      onWritten: publisher.wake,
-    })
+  const signals = auditSignals(metrics)
+  const reader = createLogReader({ db, verifierKey })
+  const publisher = createAuditPublisher({
+    bus,
+    tail: createLogTail(db),
+    origin: signer.name,
+    checkpoint: async () => (await reader.head()).note,
+    retention: { maxAgeSeconds: config.streamMaxAgeSeconds, maxBytes: config.streamMaxBytes },
+    signals,
+    log,
+    now,
+  })
+  const sequencer = createSequencer({
+    writer: createLogWriter({ db, producers: createProducerRepository(store), signer, now }),
+    log,
+    signals,
+    onWritten: publisher.wake,
+  })
 
-    return {
-      rpc: [
-        createIngestRpc({
-          sequencer,
-          storedOf: async ({ id }) => (await readProducerStates(db, [id])).get(id)?.stored ?? 0n,
+  return {
+    rpc: [
+      createIngestRpc({
+        sequencer,
+        storedOf: async ({ id }) => (await readProducerStates(db, [id])).get(id)?.stored ?? 0n,
+      }),
+      register(AuditServiceDefinition, {
+        ...createLogHandlers(reader, verifierKey),
+        ...createRecordHandlers({
+          log: reader,
+          search: async (wanted) => await searchRecords(db, wanted),
         }),
-        register(AuditServiceDefinition, {
-          ...createLogHandlers(reader, verifierKey),
-          ...createRecordHandlers({
-            log: reader,
-            search: async (wanted) => await searchRecords(db, wanted),
-          }),
-        }),
-      ],
-      async start() {
-        publisher.start()
-      },
-      async ready() {
-        return await problemOf(reader.head)
-      },
-      async stop() {
-        await sequencer.stop()
-        await publisher.stop()
-      },
-    }
-  },
+      }),
+    ],
+    async start() {
+      publisher.start()
+    },
+    async ready() {
+      return await problemOf(reader.head)
+    },
+    async stop() {
+      await sequencer.stop()
+      await publisher.stop()
+    },
+  }
+}
 
-  /** The log itself is primary data: it is verified, and what searches look at is folded from it again. */
-  async rebuildOwn({ config, trustDomain, db, verify, say }) {
-    const signer = await loadSigner(originOf(config, trustDomain), config.signingKeyFile)
-    const { size, problems } = await verifyStoredLog(db, signer.verifierKey)
-    say(`  log: ${size} entries, ${problems.length === 0 ? 'verified' : 'DAMAGED'}`)
-    for (const problem of problems) say(`    ${problem}`)
-    const { entries, different } = await rebuildRecords(db, { verify })
-    const verdict = `${different} rows DIFFERENT, ${verify ? 'kept as they were' : 'replaced'}`
-    say(`  records: ${entries} entries, ${different === 0 ? 'equal' : verdict}`)
-    return problems.length === 0 && different === 0
-  },
-})
+/** The log itself is primary data: it is verified, and what searches look at is folded from it again. */
+export async function rebuildAudit({
+  config,
+  trustDomain,
+  db,
+  verify,
+  say,
+}: AuditRebuild): Promise<boolean> {
+  const signer = await loadSigner(originOf(config, trustDomain), config.signingKeyFile)
+  const { size, problems } = await verifyStoredLog(db, signer.verifierKey)
+  say(`  log: ${size} entries, ${problems.length === 0 ? 'verified' : 'DAMAGED'}`)
+  for (const problem of problems) say(`    ${problem}`)
+  const { entries, different } = await rebuildRecords(db, { verify })
+  const verdict = `${different} rows DIFFERENT, ${verify ? 'kept as they were' : 'replaced'}`
+  say(`  records: ${entries} entries, ${different === 0 ? 'equal' : verdict}`)
+  return problems.length === 0 && different === 0
+}
 
 function originOf({ logOrigin }: AuditConfig, trustDomain: string): string {
   return logOrigin ?? `${trustDomain}/audit`

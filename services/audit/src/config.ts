@@ -4,7 +4,7 @@ const DAY = 24 * 60 * 60
 const GIB = 1024 ** 3
 
 /** Beside the settings of every service. */
-export const settings = z.object({
+export const auditSettings = z.object({
   signingKeyFile: z
     .string()
     .min(1)
@@ -32,4 +32,4 @@ export const settings = z.object({
     .describe('how large the stream for SIEMs may become; the oldest records go first'),
 })
 
-export type AuditConfig = z.output<typeof settings>
+export type AuditConfig = z.output<typeof auditSettings>

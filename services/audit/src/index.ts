@@ -1,1 +1,1 @@
-export { auditService } from './compose.ts'
+export { auditService } from './definition.ts'

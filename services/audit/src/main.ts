@@ -1,4 +1,4 @@
 import { runMain } from '@postern/service'
-import { auditService } from './compose.ts'
+import { auditService } from './definition.ts'
 
 await runMain(auditService)

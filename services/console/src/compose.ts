@@ -1,40 +1,36 @@
 import { readFile } from 'node:fs/promises'
 import { parseHostPort } from '@postern/lifecycle'
-import { defineService } from '@postern/service'
-import type { z } from 'zod'
-import { settings } from './config.ts'
+import type { Composed, Runtime } from '@postern/service'
+import type { ConsoleConfig } from './config.ts'
 import { createKubeconfigs } from './kubeconfig/kubeconfig-client.ts'
 import { readPublicApi } from './transcoding/public-api-codec.ts'
 import { createWebServer } from './web-server.ts'
 
-export const consoleService = defineService<z.output<typeof settings>, never, never>({
-  name: 'console',
-  settings,
+type ConsoleRuntime = Runtime<ConsoleConfig, never, never>
 
-  async compose({ config, clients, log }) {
-    const { gatewayCaFile, gatewayAddressing: addressing, organization } = config
-    const url = new URL(config.gatewayUrl)
-    const gateway = async () => ({ url, addressing, ca: await readOptional(gatewayCaFile) })
-    // A file that cannot be read is found out now, not at the first download.
-    await gateway()
-    const server = await createWebServer({
-      tls: { certFile: config.tlsCertFile, keyFile: config.tlsKeyFile },
-      api: readPublicApi(),
-      clients,
-      kubeconfig: createKubeconfigs({ clients, gateway, organization }),
-      requestsPerMinuteMax: config.requestsPerMinute,
-      log,
-    })
-    return {
-      rpc: [],
-      async start() {
-        const address = await server.listen(parseHostPort(config.publicListen))
-        log.info({ url: address }, 'the public API listens')
-      },
-      stop: () => server.close(),
-    }
-  },
-})
+export async function composeConsole({ config, clients, log }: ConsoleRuntime): Promise<Composed> {
+  const { gatewayCaFile, gatewayAddressing: addressing, organization } = config
+  const url = new URL(config.gatewayUrl)
+  const gateway = async () => ({ url, addressing, ca: await readOptional(gatewayCaFile) })
+  // A file that cannot be read is found out now, not at the first download.
+  await gateway()
+  const server = await createWebServer({
+    tls: { certFile: config.tlsCertFile, keyFile: config.tlsKeyFile },
+    api: readPublicApi(),
+    clients,
+    kubeconfig: createKubeconfigs({ clients, gateway, organization }),
+    requestsPerMinuteMax: config.requestsPerMinute,
+    log,
+  })
+  return {
+    rpc: [],
+    async start() {
+      const address = await server.listen(parseHostPort(config.publicListen))
+      log.info({ url: address }, 'the public API listens')
+    },
+    stop: () => server.close(),
+  }
+}
 
 async function readOptional(file: string | undefined): Promise<string | undefined> {
   return file === undefined ? undefined : await readFile(file, 'utf8')

@@ -1,9 +1,9 @@
+import { hostPort } from '@postern/service'
 import { z } from 'zod'
 
 /** Beside the settings of every service. */
-export const settings = z.object({
-  publicListen: z
-    .string()
+export const consoleSettings = z.object({
+  publicListen: hostPort()
     .default('127.0.0.1:8444')
     .describe('where it serves the public API over HTTPS; port 0 takes a free one'),
   tlsCertFile: z.string().min(1).describe('certificate chain of the public API, PEM'),
@@ -32,3 +32,5 @@ export const settings = z.object({
     .default('postern')
     .describe('begins the names in kubeconfigs, so that they merge with others'),
 })
+
+export type ConsoleConfig = z.output<typeof consoleSettings>

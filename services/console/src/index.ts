@@ -1,1 +1,1 @@
-export { consoleService } from './compose.ts'
+export { consoleService } from './definition.ts'

@@ -1,4 +1,4 @@
 import { runMain } from '@postern/service'
-import { consoleService } from './compose.ts'
+import { consoleService } from './definition.ts'
 
 await runMain(consoleService)

@@ -1,11 +1,8 @@
-import { parseHostPort } from '@postern/lifecycle'
+import { hostPort, hostPorts } from '@postern/service'
 import { z } from 'zod'
 
 const MIB = 1024 * 1024
 const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?'
-
-const hostPort = () =>
-  z.string().refine(isHostPort, 'must be "host:port", for example 127.0.0.1:8443')
 
 const count = (fallback: number, most: number) =>
   z.coerce.number().int().min(1).max(most).default(fallback)
@@ -33,10 +30,7 @@ export const gatewaySettings = z.object({
     .max(1024 * 1024 * MIB)
     .default(1024 * MIB)
     .describe('how much may wait; near it, what must not run unrecorded is refused'),
-  relayAddresses: z
-    .string()
-    .transform((text) => text.split(',').map((address) => address.trim()))
-    .pipe(z.array(hostPort()).min(1).max(100))
+  relayAddresses: hostPorts(100)
     .optional()
     .describe('relays as host:port with commas; those that tunnel-broker knows when absent'),
   connectionsMax: count(10_000, 1_000_000).describe('TLS connections of clients'),
@@ -49,11 +43,3 @@ export const gatewaySettings = z.object({
 })
 
 export type GatewayConfig = z.output<typeof gatewaySettings>
-
-function isHostPort(text: string): boolean {
-  try {
-    return parseHostPort(text).host !== ''
-  } catch {
-    return false
-  }
-}

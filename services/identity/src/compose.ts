@@ -19,7 +19,7 @@ import { createUserRpc } from './user/user-rpc.ts'
 /** Called with the one-time set-up token at a start at which set-up is open: the only copy there is. */
 export type OnSetupToken = (setupToken: string) => void
 
-export async function compose(
+export async function composeIdentity(
   runtime: Runtime<IdentityConfig, IdentityDatabase, IdentityEvent>,
   onSetupToken: OnSetupToken,
 ): Promise<Composed> {

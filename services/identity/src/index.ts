@@ -1,2 +1,2 @@
 export type { OnSetupToken } from './compose.ts'
-export { createIdentityService, identityService } from './identity-service.ts'
+export { createIdentityService, identityService } from './definition.ts'

@@ -1,4 +1,4 @@
 import { runMain } from '@postern/service'
-import { identityService } from './identity-service.ts'
+import { identityService } from './definition.ts'
 
 await runMain(identityService)

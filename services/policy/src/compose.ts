@@ -1,33 +1,26 @@
 import { createReplica } from '@postern/replica'
-import { type Composed, defineService, type Runtime } from '@postern/service'
+import type { Composed, Runtime } from '@postern/service'
 import { sql } from 'kysely'
 import { createKnownParties } from './adapters/known-parties.ts'
-import { type PolicyConfig, policySettings } from './config.ts'
+import type { PolicyConfig } from './config.ts'
 import type { PolicyDatabase } from './database.ts'
 import { createAnswerQuestion } from './explain/answer-question.ts'
 import { createGrantRepository } from './grant/grant-repository.ts'
 import { createGrantRpc } from './grant/grant-rpc.ts'
-import { rolesAndGrants } from './migrations/0001-roles-and-grants.ts'
-import { policyCodec } from './policy-codec.ts'
 import type { PolicyEvent } from './policy-event.ts'
 import { createRoleRepository } from './role/role-repository.ts'
 import { createRoleRpc } from './role/role-rpc.ts'
-import { rolesAndGrantsNow } from './roles-and-grants-projection.ts'
 
 type PolicyRuntime = Runtime<PolicyConfig, PolicyDatabase, PolicyEvent>
 
-export const policyService = defineService<PolicyConfig, PolicyDatabase, PolicyEvent>({
-  name: 'policy',
-  settings: policySettings,
-  log: {
-    codec: policyCodec,
-    projections: [rolesAndGrantsNow],
-    migrations: { '0001-roles-and-grants': rolesAndGrants },
-  },
-  compose,
-})
-
-async function compose({ db, store, clients, bus, log, now }: PolicyRuntime): Promise<Composed> {
+export async function composePolicy({
+  db,
+  store,
+  clients,
+  bus,
+  log,
+  now,
+}: PolicyRuntime): Promise<Composed> {
   const replica = createReplica({ clients, bus, log, now, leases: false })
   const parties = createKnownParties(replica)
   const roles = createRoleRepository({ store, db })

@@ -1,1 +1,1 @@
-export { policyService } from './compose.ts'
+export { policyService } from './definition.ts'

@@ -1,4 +1,4 @@
 import { runMain } from '@postern/service'
-import { policyService } from './compose.ts'
+import { policyService } from './definition.ts'
 
 await runMain(policyService)

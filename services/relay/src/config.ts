@@ -1,9 +1,7 @@
-import { parseHostPort } from '@postern/lifecycle'
+import { hostPort } from '@postern/service'
 import { z } from 'zod'
 
-const hostPort = () =>
-  z.string().refine(isHostPort, 'must be "host:port", for example 127.0.0.1:7443')
-
+/** Beside the settings of every service. */
 export const relaySettings = z.object({
   listen: hostPort().describe('the one port, for agents and gateways'),
   agentAddress: hostPort().describe('where agents reach that port'),
@@ -12,11 +10,3 @@ export const relaySettings = z.object({
 })
 
 export type RelayConfig = z.output<typeof relaySettings>
-
-function isHostPort(text: string): boolean {
-  try {
-    return parseHostPort(text).host !== ''
-  } catch {
-    return false
-  }
-}

@@ -1,95 +1,89 @@
 import { randomBytes } from 'node:crypto'
 import { createReplica } from '@postern/replica'
-import { defineService } from '@postern/service'
-import type { z } from 'zod'
+import type { Composed, Runtime } from '@postern/service'
 import { createAgentSessionRpc } from './account-order/agent-session-rpc.ts'
 import { createReplicaAccess } from './adapters/replica-access.ts'
-import { settings } from './config.ts'
+import type { SessionConfig } from './config.ts'
 import type { SessionDatabase } from './database.ts'
-import { sessions } from './migrations/0001-sessions.ts'
 import { createRepeated } from './repeated.ts'
 import { createActivityStore } from './session/activity.ts'
 import { createKeepSessions } from './session/keep-sessions.ts'
 import { createOpenSession } from './session/open-session.ts'
 import type { SessionEvent } from './session/session.ts'
 import { createSessionChanges } from './session/session-changes.ts'
-import { sessionCodec } from './session/session-codec.ts'
 import { createSessionRepository } from './session/session-repository.ts'
 import { createSessionRpc } from './session/session-rpc.ts'
-import { sessionsProjection } from './session/sessions-projection.ts'
 import { createSessionSignals } from './signals.ts'
 
 const KEEP_EVERY_MS = 1000
 
-export const sessionService = defineService<
-  z.output<typeof settings>,
-  SessionDatabase,
-  SessionEvent
->({
-  name: 'session',
-  settings,
-  log: {
-    codec: sessionCodec,
-    projections: [sessionsProjection],
-    migrations: { '0001-sessions': sessions },
-  },
+type SessionRuntime = Runtime<SessionConfig, SessionDatabase, SessionEvent>
 
-  async compose({ config, db, store, bus, identity, clients, log, metrics, now }) {
-    const signals = createSessionSignals({ log, metrics })
-    const replica = createReplica({ clients, bus, log, now, leases: false })
-    const access = createReplicaAccess(replica)
-    const changes = createSessionChanges({
-      db,
-      onError: (err) => signals.lookingFailed({ err }),
-    })
-    const sessions = createSessionRepository({ db, store, changes })
-    const activity = createActivityStore({ db })
-    const openSession = createOpenSession({
+export async function composeSession({
+  config,
+  db,
+  store,
+  bus,
+  identity,
+  clients,
+  log,
+  metrics,
+  now,
+}: SessionRuntime): Promise<Composed> {
+  const signals = createSessionSignals({ log, metrics })
+  const replica = createReplica({ clients, bus, log, now, leases: false })
+  const access = createReplicaAccess(replica)
+  const changes = createSessionChanges({
+    db,
+    onError: (err) => signals.lookingFailed({ err }),
+  })
+  const sessions = createSessionRepository({ db, store, changes })
+  const activity = createActivityStore({ db })
+  const openSession = createOpenSession({
+    sessions,
+    changes,
+    activity,
+    access,
+    now,
+    random: randomBytes,
+    lifetimeSeconds: config.lifetimeSeconds,
+    waitMs: config.accountWaitSeconds * 1000,
+    signals,
+  })
+  const keepSessions = createRepeated({
+    work: createKeepSessions({
       sessions,
-      changes,
       activity,
       access,
       now,
-      random: randomBytes,
-      lifetimeSeconds: config.lifetimeSeconds,
-      waitMs: config.accountWaitSeconds * 1000,
+      idleSecondsMax: config.idleSeconds,
       signals,
-    })
-    const keepSessions = createRepeated({
-      work: createKeepSessions({
-        sessions,
-        activity,
-        access,
-        now,
-        idleSecondsMax: config.idleSeconds,
-        signals,
-      }),
-      everyMs: KEEP_EVERY_MS,
-      onError: (err) => signals.keepingFailed({ err }),
-    })
-    const unsubscribe = bus.subscribeCore('postern.hint.session', () => changes.look())
-    const stopListening = access.onChange(() => keepSessions.soon())
+    }),
+    everyMs: KEEP_EVERY_MS,
+    onError: (err) => signals.keepingFailed({ err }),
+  })
+  const unsubscribe = bus.subscribeCore('postern.hint.session', () => changes.look())
+  const stopListening = access.onChange(() => keepSessions.soon())
 
-    return {
-      rpc: [
-        createSessionRpc({ sessions, activity, access, openSession, now }),
-        createAgentSessionRpc({ sessions, changes, access, identity }),
-      ],
-      async start() {
-        replica.start()
-        changes.start()
-        keepSessions.start()
-      },
-      async ready() {
-        return access.ready() ? undefined : 'reading the logs of identity, policy and tunnel-broker'
-      },
-      async stop() {
-        stopListening()
-        unsubscribe()
-        await keepSessions.stop()
-        await changes.stop()
-        await replica.stop()
-      },
-    }
-  },
-})
+  return {
+    rpc: [
+      createSessionRpc({ sessions, activity, access, openSession, now }),
+      createAgentSessionRpc({ sessions, changes, access, identity }),
+    ],
+    async start() {
+      replica.start()
+      changes.start()
+      keepSessions.start()
+    },
+    async ready() {
+      return access.ready() ? undefined : 'reading the logs of identity, policy and tunnel-broker'
+    },
+    async stop() {
+      stopListening()
+      unsubscribe()
+      await keepSessions.stop()
+      await changes.stop()
+      await replica.stop()
+    },
+  }
+}

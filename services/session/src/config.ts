@@ -6,7 +6,7 @@ const HOUR = 60 * MINUTE
 const seconds = (least: number, most: number) => z.coerce.number().int().min(least).max(most)
 
 /** Beside the settings of every service. */
-export const settings = z.object({
+export const sessionSettings = z.object({
   // Gateways report every 15 seconds: a shorter limit would end sessions that are in use.
   idleSeconds: seconds(MINUTE, 24 * HOUR)
     .default(30 * MINUTE)
@@ -19,3 +19,5 @@ export const settings = z.object({
     .default(10)
     .describe('how long a first request waits for the account in the cluster'),
 })
+
+export type SessionConfig = z.output<typeof sessionSettings>

@@ -1,1 +1,1 @@
-export { sessionService } from './compose.ts'
+export { sessionService } from './definition.ts'

@@ -1,4 +1,4 @@
 import { runMain } from '@postern/service'
-import { sessionService } from './compose.ts'
+import { sessionService } from './definition.ts'
 
 await runMain(sessionService)

@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createReplica } from '@postern/replica'
 import { createRpcServer, type RpcServer } from '@postern/rpc'
-import { defineService } from '@postern/service'
-import type { z } from 'zod'
+import type { Composed, Runtime } from '@postern/service'
 import { createIssueAgentCertificate } from './adapters/identity-client.ts'
 import { createUsableClusters } from './adapters/replica-usable-clusters.ts'
 import { createAgentRpc } from './agent/agent-rpc.ts'
@@ -11,86 +10,81 @@ import { createJoin } from './agent/join.ts'
 import { createChanges } from './changes.ts'
 import { createClusterRepository } from './cluster/cluster-repository.ts'
 import { createClusterRpc } from './cluster/cluster-rpc.ts'
-import { clustersProjection } from './cluster/clusters-projection.ts'
 import { createRenderJoinManifest } from './cluster/join-manifest.ts'
-import { settings } from './config.ts'
+import type { TunnelBrokerConfig } from './config.ts'
 import type { TunnelBrokerDatabase } from './database.ts'
-import { joinTokensProjection } from './join-token/join-tokens-projection.ts'
-import { clusters } from './migrations/0001-clusters.ts'
 import { createRelayRepository } from './relay/relay-repository.ts'
 import { createRelayRpc } from './relay/relay-rpc.ts'
-import { relaysProjection } from './relay/relays-projection.ts'
-import { type TunnelBrokerEvent, tunnelBrokerCodec } from './tunnel-broker-codec.ts'
+import type { TunnelBrokerEvent } from './tunnel-broker-codec.ts'
 
-export const tunnelBrokerService = defineService<
-  z.output<typeof settings>,
-  TunnelBrokerDatabase,
-  TunnelBrokerEvent
->({
-  name: 'tunnel-broker',
-  settings,
-  log: {
-    codec: tunnelBrokerCodec,
-    projections: [clustersProjection, joinTokensProjection, relaysProjection],
-    migrations: { '0001-clusters': clusters },
-  },
+type TunnelBrokerRuntime = Runtime<TunnelBrokerConfig, TunnelBrokerDatabase, TunnelBrokerEvent>
 
-  async compose({ config, trustDomain, db, store, bus, identity, clients, log, metrics, now }) {
-    const replica = createReplica({ clients, bus, log, now, leases: false })
-    const clusters = createClusterRepository({ db, store })
-    const agents = createAgentStatusStore({ db })
-    const relays = createRelayRepository({ db, store })
-    const issueCertificate = createIssueAgentCertificate(clients)
-    const renderManifest = createRenderJoinManifest({
-      template: await readFile(config.manifestFile, 'utf8'),
-      relayAddresses: () => relays.agentAddresses(),
-      roots: () => identity.current().ca,
-      trustDomain,
-      agentImage: config.agentImage,
-    })
-    const usable = createUsableClusters(replica)
-    const changes = createChanges()
-    const join = createJoin({ db, store, clusters, agents, issueCertificate, now })
-    const agentRpc = createAgentRpc({
-      clusters,
-      agents,
-      relays,
-      changes,
-      join,
-      issueCertificate,
-      now,
-    })
-    let joinServer: RpcServer | undefined
+export async function composeTunnelBroker({
+  config,
+  trustDomain,
+  db,
+  store,
+  bus,
+  identity,
+  clients,
+  log,
+  metrics,
+  now,
+}: TunnelBrokerRuntime): Promise<Composed> {
+  const replica = createReplica({ clients, bus, log, now, leases: false })
+  const clusters = createClusterRepository({ db, store })
+  const agents = createAgentStatusStore({ db })
+  const relays = createRelayRepository({ db, store })
+  const issueCertificate = createIssueAgentCertificate(clients)
+  const renderManifest = createRenderJoinManifest({
+    template: await readFile(config.manifestFile, 'utf8'),
+    relayAddresses: () => relays.agentAddresses(),
+    roots: () => identity.current().ca,
+    trustDomain,
+    agentImage: config.agentImage,
+  })
+  const usable = createUsableClusters(replica)
+  const changes = createChanges()
+  const join = createJoin({ db, store, clusters, agents, issueCertificate, now })
+  const agentRpc = createAgentRpc({
+    clusters,
+    agents,
+    relays,
+    changes,
+    join,
+    issueCertificate,
+    now,
+  })
+  let joinServer: RpcServer | undefined
 
-    return {
-      rpc: [
-        createClusterRpc({ clusters, agents, store, usable, renderManifest, now }),
-        createRelayRpc({ relays, changes }),
-        agentRpc,
-      ],
-      async start() {
-        replica.start()
-        joinServer = await createRpcServer({
-          identity,
-          trustDomain,
-          listen: config.joinListen,
-          registrations: [agentRpc],
-          authenticateUser: () => Promise.resolve(undefined),
-          clientCertificates: 'none',
-          log,
-          metrics,
-          now,
-        })
-        joinServer.setHealthy(true)
-        log.info({ join: joinServer.address }, 'agents can join')
-      },
-      async ready() {
-        return replica.caughtUp ? undefined : 'reading the logs of identity and policy'
-      },
-      async stop() {
-        await joinServer?.close()
-        await replica.stop()
-      },
-    }
-  },
-})
+  return {
+    rpc: [
+      createClusterRpc({ clusters, agents, store, usable, renderManifest, now }),
+      createRelayRpc({ relays, changes }),
+      agentRpc,
+    ],
+    async start() {
+      replica.start()
+      joinServer = await createRpcServer({
+        identity,
+        trustDomain,
+        listen: config.joinListen,
+        registrations: [agentRpc],
+        authenticateUser: () => Promise.resolve(undefined),
+        clientCertificates: 'none',
+        log,
+        metrics,
+        now,
+      })
+      joinServer.setHealthy(true)
+      log.info({ join: joinServer.address }, 'agents can join')
+    },
+    async ready() {
+      return replica.caughtUp ? undefined : 'reading the logs of identity and policy'
+    },
+    async stop() {
+      await joinServer?.close()
+      await replica.stop()
+    },
+  }
+}

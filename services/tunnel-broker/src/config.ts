@@ -1,14 +1,14 @@
 import { fileURLToPath } from 'node:url'
+import { hostPort } from '@postern/service'
 import { z } from 'zod'
 
 const MANIFEST = fileURLToPath(new URL('../../../deploy/agent/manifest.yaml', import.meta.url))
 
 /** Beside the settings of every service. */
-export const settings = z.object({
-  joinListen: z
-    .string()
+export const tunnelBrokerSettings = z.object({
+  joinListen: hostPort()
     .default('127.0.0.1:0')
-    .describe('host:port, TLS without client certificates: serves only AgentService.Join'),
+    .describe('TLS without client certificates: serves only AgentService.Join'),
   agentImage: z
     .string()
     .min(1)
@@ -20,3 +20,5 @@ export const settings = z.object({
     .default(MANIFEST)
     .describe('template of the join manifest, deploy/agent/manifest.yaml'),
 })
+
+export type TunnelBrokerConfig = z.output<typeof tunnelBrokerSettings>

@@ -1,1 +1,1 @@
-export { tunnelBrokerService } from './compose.ts'
+export { tunnelBrokerService } from './definition.ts'

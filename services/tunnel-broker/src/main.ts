@@ -1,4 +1,4 @@
 import { runMain } from '@postern/service'
-import { tunnelBrokerService } from './compose.ts'
+import { tunnelBrokerService } from './definition.ts'
 
 await runMain(tunnelBrokerService)

@@ -1,7 +1,7 @@
 import { defineService } from '@postern/service'
 import { openCertificateAuthority } from './adapters/certificate-authority.ts'
 import { ownTlsIdentity } from './adapters/own-tls-identity.ts'
-import { compose, type OnSetupToken } from './compose.ts'
+import { composeIdentity, type OnSetupToken } from './compose.ts'
 import { type IdentityConfig, identitySettings } from './config.ts'
 import type { IdentityDatabase } from './database.ts'
 import { directory } from './directory-projection.ts'
@@ -24,7 +24,7 @@ export function createIdentityService({ onSetupToken }: { onSetupToken: OnSetupT
       const authority = await openCertificateAuthority({ dir: config.caDir, now })
       return await ownTlsIdentity({ authority, trustDomain, now, signals: createSignals(log) })
     },
-    compose: async (runtime) => await compose(runtime, onSetupToken),
+    compose: async (runtime) => await composeIdentity(runtime, onSetupToken),
   })
 }
 
