@@ -9,7 +9,7 @@ await script(async () => {
   // Ctrl-C reaches the program too, and it is the one that stops in order.
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => {})
-  return run('node', [
+  return await run('node', [
     '--conditions=@postern/source',
     '--disable-warning=ExperimentalWarning',
     `deploy/bootstrap/src/${program}.ts`,

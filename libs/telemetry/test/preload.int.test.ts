@@ -18,7 +18,6 @@ async function runWithCollector(env: (port: number) => Record<string, string>) {
     request.resume().on('end', () => response.end())
   })
   await once(collector.listen(0, '127.0.0.1'), 'listening')
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it listens on TCP
   const { port } = collector.address() as AddressInfo
   const options = [
     '--conditions=@postern/source',
