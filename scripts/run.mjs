@@ -12,6 +12,7 @@ await script(async () => {
   return await run('node', [
     '--conditions=@postern/source',
     '--disable-warning=ExperimentalWarning',
+    '--import=@postern/telemetry/preload',
     `deploy/bootstrap/src/${program}.ts`,
     ...args,
   ])

@@ -2,5 +2,5 @@
 import { environment } from './config.ts'
 import { startTelemetry } from './start-telemetry.ts'
 
-const stop = await startTelemetry(environment())
+const stop = await startTelemetry(environment(), 'postern')
 if (stop !== undefined) process.once('beforeExit', () => void stop())

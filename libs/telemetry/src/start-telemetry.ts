@@ -4,14 +4,17 @@ import { trace } from '@opentelemetry/api'
  * Starts OpenTelemetry when, and only when, the installation's owner configured where to send it
  * (`OTEL_EXPORTER_OTLP_ENDPOINT` and its variants); everything else is the SDK's own environment.
  * Answers a function that flushes and stops, or `undefined` when nothing was configured. The SDK is
- * loaded only then: it costs memory that a service without telemetry must not pay.
+ * loaded only then: it costs memory that a service without telemetry must not pay. `service` is the name
+ * in the traces, unless the environment has another.
  */
 export async function startTelemetry(
   env: Readonly<Record<string, string | undefined>>,
+  service: string,
 ): Promise<(() => Promise<void>) | undefined> {
   if (!isConfigured(env)) return undefined
   const { NodeSDK } = await import('@opentelemetry/sdk-node')
-  const sdk = new NodeSDK({ instrumentations: [] })
+  const { OTEL_SERVICE_NAME: serviceName = service } = env
+  const sdk = new NodeSDK({ instrumentations: [], serviceName })
   sdk.start()
   return () => sdk.shutdown()
 }

@@ -88,5 +88,5 @@ test.each([
   { OTEL_EXPORTER_OTLP_ENDPOINT: '' },
   { OTEL_SDK_DISABLED: 'true', OTEL_EXPORTER_OTLP_ENDPOINT: 'http://x' },
 ])('no telemetry leaves with %j', async (env) => {
-  expect(await startTelemetry(env)).toBeUndefined()
+  expect(await startTelemetry(env, 'postern')).toBeUndefined()
 })

@@ -2,9 +2,22 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 
 const PRELOAD = new URL('../src/preload.ts', import.meta.url).href
+/** Says at the end whether OpenTelemetry's SDK was loaded. */
+const WATCH = `data:text/javascript,${encodeURIComponent(`
+  import { registerHooks } from 'node:module'
+  let isLoaded = false
+  registerHooks({
+    load(url, context, next) {
+      isLoaded ||= url.includes('/@opentelemetry/sdk-')
+      return next(url, context)
+    },
+  })
+  process.on('exit', () => process.stdout.write(isLoaded ? 'loaded' : 'not loaded'))
+`)}`
 const SCRIPT = `
   import { flushTelemetry, withSpan } from '@postern/telemetry'
   await withSpan('a step', {}, async () => {})
@@ -22,6 +35,8 @@ async function runWithCollector(env: (port: number) => Record<string, string>) {
   const options = [
     '--conditions=@postern/source',
     '--import',
+    WATCH,
+    '--import',
     PRELOAD,
     '--input-type=module',
     '-e',
@@ -30,12 +45,13 @@ async function runWithCollector(env: (port: number) => Record<string, string>) {
   const child = spawn(process.execPath, options, {
     env: env(port),
     cwd: new URL('..', import.meta.url).pathname,
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
   })
+  const said = text(child.stdout)
   const [code]: unknown[] = await once(child, 'exit')
   collector.closeAllConnections()
   collector.close()
-  return { code, received }
+  return { code, received, sdk: await said }
 }
 
 test('spans go where the owner of the installation says', async () => {
@@ -43,9 +59,10 @@ test('spans go where the owner of the installation says', async () => {
   const sent = await runWithCollector((port) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint(port) }))
   expect(sent.code).toBe(0)
   expect(sent.received).toContain('/v1/traces')
+  expect(sent.sdk).toBe('loaded')
 })
 
-test('nothing leaves when nothing was configured', async () => {
+test('nothing leaves, and the SDK is not even loaded, when nothing was configured', async () => {
   const sent = await runWithCollector(() => ({}))
-  expect(sent).toEqual({ code: 0, received: [] })
+  expect(sent).toEqual({ code: 0, received: [], sdk: 'not loaded' })
 })

@@ -3,12 +3,18 @@ import { parseHostPort } from '@postern/lifecycle'
 import type { Composed, Runtime } from '@postern/service'
 import type { ConsoleConfig } from './config.ts'
 import { createKubeconfigs } from './kubeconfig/kubeconfig-client.ts'
+import { consoleSignals } from './signals.ts'
 import { readPublicApi } from './transcoding/public-api-codec.ts'
 import { createWebServer } from './web-server.ts'
 
 type ConsoleRuntime = Runtime<ConsoleConfig, never, never>
 
-export async function composeConsole({ config, clients, log }: ConsoleRuntime): Promise<Composed> {
+export async function composeConsole({
+  config,
+  clients,
+  log,
+  metrics,
+}: ConsoleRuntime): Promise<Composed> {
   const { gatewayCaFile, gatewayAddressing: addressing, organization } = config
   const url = new URL(config.gatewayUrl)
   const gateway = async () => ({ url, addressing, ca: await readOptional(gatewayCaFile) })
@@ -20,6 +26,7 @@ export async function composeConsole({ config, clients, log }: ConsoleRuntime): 
     clients,
     kubeconfig: createKubeconfigs({ clients, gateway, organization }),
     requestsPerMinuteMax: config.requestsPerMinute,
+    signals: consoleSignals(metrics),
     log,
   })
   return {

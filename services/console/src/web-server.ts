@@ -9,6 +9,8 @@ import { addKubeconfigRoute } from './kubeconfig/kubeconfig-route.ts'
 import { toOpenApi } from './openapi/to-openapi.ts'
 import { type Problem, problemOf, toProblem } from './problem.ts'
 import { addRebuildRoute } from './rebuild/rebuild-route.ts'
+import { traceRequests } from './request-trace.ts'
+import type { ConsoleSignals } from './signals.ts'
 import { readTlsPair, type TlsFiles, watchTlsPair } from './tls-files.ts'
 import { addApiRoutes } from './transcoding/api-routes.ts'
 import type { Api } from './transcoding/http-rule.ts'
@@ -34,6 +36,7 @@ export async function createWebServer(needs: {
   kubeconfig: ReturnType<typeof createKubeconfigs>
   /** For each client address. Passwords have a limit of their own in identity. */
   requestsPerMinuteMax: number
+  signals: ConsoleSignals
   log: Log
 }): Promise<WebServer> {
   const { api, clients, kubeconfig, log } = needs
@@ -55,6 +58,7 @@ export async function createWebServer(needs: {
   // text/plain would be parsed too: a form of another site can send that without asking.
   server.removeContentTypeParser('text/plain')
 
+  traceRequests(server, needs.signals)
   let isClosing = false
   // What a call answers is for its caller alone, and may be a secret that is shown once.
   server.addHook('onRequest', async (_request, reply) => {

@@ -1,4 +1,4 @@
 import { processEnvironment } from '@postern/config'
 import { startTelemetry } from '@postern/telemetry'
 
-await startTelemetry(processEnvironment())
+await startTelemetry(processEnvironment(), 'postern-identity')

@@ -22,6 +22,8 @@ const AGENT_COMMAND = [
   environment.node,
   '--conditions=@postern/source',
   '--disable-warning=ExperimentalWarning',
+  '--import',
+  join(environment.root, 'services/agent/src/telemetry.ts'),
   join(environment.root, 'services/agent/src/main.ts'),
 ]
 

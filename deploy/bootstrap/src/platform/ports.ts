@@ -1,6 +1,8 @@
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { freePort } from '@postern/local-servers'
 
 const PORTS = [
   'postgres',
@@ -25,9 +27,37 @@ export async function keepPorts(dir: string): Promise<Ports> {
     ? JSON.parse(readFileSync(file, 'utf8'))
     : {}
   const ports: Record<string, number> = {}
-  for (const name of PORTS) ports[name] = known[name] ?? (await freePort())
+  for (const name of PORTS) {
+    ports[name] = known[name] ?? (await findPort((port) => !Object.values(ports).includes(port)))
+  }
   writeFileSync(file, JSON.stringify(ports, undefined, 2))
   return toPorts(ports)
+}
+
+// Below what systems give to outgoing connections: one of those could sit on the port at a later start.
+const PORT_MIN = 20_000
+const PORT_MAX = 32_000
+const TRIES_MAX = 200
+
+async function findPort(isWanted: (port: number) => boolean): Promise<number> {
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    const port = randomInt(PORT_MIN, PORT_MAX)
+    if (isWanted(port) && (await isFree(port))) return port
+  }
+  throw new Error(`no free port of 127.0.0.1 was found from ${PORT_MIN} to ${PORT_MAX}`)
+}
+
+/** Whether it can be listened on right now. */
+export async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  try {
+    await once(server.listen(port, '127.0.0.1'), 'listening')
+    return true
+  } catch {
+    return false
+  } finally {
+    server.close()
+  }
 }
 
 function toPorts(ports: Readonly<Record<string, number>>): Ports {
