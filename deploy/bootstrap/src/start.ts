@@ -66,7 +66,7 @@ async function main(): Promise<void> {
     const admin = await step('administrator', () => signInAdministrator(platform))
     writeCliConfig(platform, dir, admin.api)
     const memory = memoryOfTree(process.pid)
-    if (building !== undefined) await startDemo(platform, building, admin.api, stops)
+    if (building !== undefined) await startDemo(building, admin.api, stops)
     const seconds = ((performance.now() - began) / 1000).toFixed(1)
     say('')
     say(
@@ -81,7 +81,6 @@ async function main(): Promise<void> {
 }
 
 async function startDemo(
-  platform: Platform,
   building: ReturnType<typeof buildDemoCluster>,
   api: Parameters<typeof prepareDemoUser>[0],
   stops: (() => Promise<void>)[],

@@ -48,7 +48,7 @@ async function findPort(isWanted: (port: number) => boolean): Promise<number> {
 }
 
 /** Whether it can be listened on right now. */
-export async function isFree(port: number): Promise<boolean> {
+async function isFree(port: number): Promise<boolean> {
   const server = createServer()
   try {
     await once(server.listen(port, '127.0.0.1'), 'listening')
