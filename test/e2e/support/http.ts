@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Agent, request } from 'node:https'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { connect as connectTls } from 'node:tls'
 
 export type HttpOrder = {
   readonly path: string
@@ -87,33 +87,4 @@ export async function sendRaw(order: {
   } finally {
     socket.destroy()
   }
-}
-
-/** Whether a TLS connection with these credentials comes about, and stays for a first answer. */
-async function tlsOutcome(options: {
-  readonly port: number
-  readonly ca: string
-  readonly cert?: string
-  readonly key?: string
-  readonly servername?: string
-}): Promise<{ readonly connected: boolean; readonly error: string }> {
-  const socket: TLSSocket = connectTls({
-    host: '127.0.0.1',
-    checkServerIdentity: () => undefined,
-    minVersion: 'TLSv1.3',
-    ALPNProtocols: ['h2'],
-    ...options,
-  })
-  return await new Promise((resolve) => {
-    const timer = setTimeout(() => end(false, 'nothing came'), RAW_MS_MAX)
-    const end = (connected: boolean, error: string) => {
-      clearTimeout(timer)
-      socket.destroy()
-      resolve({ connected, error })
-    }
-    // In TLS 1.3 a client is connected before the server has looked at its certificate.
-    socket.on('data', () => end(true, ''))
-    socket.on('error', (error) => end(false, error.message))
-    socket.on('close', () => end(false, 'closed'))
-  })
 }
