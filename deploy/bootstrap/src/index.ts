@@ -1,4 +1,5 @@
-export { createKubectl, type Kubectl, type Outcome } from './demo/kubectl.ts'
+export type { Outcome } from './demo/command.ts'
+export { createKubectl, type Kubectl } from './demo/kubectl.ts'
 export { type ApiClient, ApiError } from './platform/api-client.ts'
 export type { ServiceName } from './platform/environment.ts'
 export { printedSteps, type Step } from './platform/step.ts'

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { environment } from '../config.ts'
-import type { Outcome } from '../demo/kubectl.ts'
+import type { Outcome } from '../demo/command.ts'
 import { StoryError } from './expect.ts'
 import type { World } from './world.ts'
 
