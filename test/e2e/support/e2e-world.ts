@@ -5,7 +5,7 @@ import { type Answer, type HttpOrder, send } from './http.ts'
 import { words } from './words.ts'
 
 export const CLUSTER = 'alpha'
-const LABELS = { env: 'e2e' } as const
+export const LABELS = { env: 'e2e' } as const
 /** A namespace with a pod in it that stays. */
 const NAMESPACE = 'team'
 

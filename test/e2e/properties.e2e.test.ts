@@ -1,0 +1,27 @@
+import { afterAll, beforeAll } from 'vitest'
+import { forwardedAsAuthorized } from './properties/forwarded-as-authorized.ts'
+import { humanVisible } from './properties/human-visible.ts'
+import { noAccessByDefault } from './properties/no-access-by-default.ts'
+import { revocation } from './properties/revocation.ts'
+import { revocationWhenBroken } from './properties/revocation-when-broken.ts'
+import { type E2eWorld, startE2eWorld } from './support/e2e-world.ts'
+
+// One platform and one cluster; what breaks more of them comes later.
+let started: E2eWorld | undefined
+const world = (): E2eWorld => {
+  if (started === undefined) throw new Error('the world was not started')
+  return started
+}
+
+beforeAll(async () => {
+  started = await startE2eWorld()
+})
+afterAll(async () => {
+  await started?.stop()
+})
+
+noAccessByDefault(world)
+revocation(world)
+forwardedAsAuthorized(world)
+revocationWhenBroken(world)
+humanVisible(world)
