@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { messageOf } from '@postern/errors'
 import { prepareCompose } from './compose/prepare-compose.ts'
 import { environment } from './config.ts'
 
@@ -41,7 +42,7 @@ async function main(): Promise<void> {
     for (const note of notes) say(`- ${note}`)
     say(nextSteps(domain))
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.stderr.write(`${messageOf(error)}\n`)
     process.exitCode = 1
   }
 }

@@ -1,9 +1,9 @@
+import { messageOf } from '@postern/errors'
 import { gaugeIn, type Log, type Metrics } from '@postern/telemetry'
 import { connect, type NatsConnection, type NodeConnectionOptions } from 'nats'
 import { type Bus, BusUnavailableError } from './bus.ts'
 import { createCoreSubscriptions } from './core-subscriptions.ts'
 import { createJetStream } from './jet-stream.ts'
-import { messageOf } from './message-of.ts'
 import { pause } from './pause.ts'
 import { serverProblem } from './server-version.ts'
 

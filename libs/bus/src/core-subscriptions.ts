@@ -1,7 +1,7 @@
+import { messageOf } from '@postern/errors'
 import type { Log } from '@postern/telemetry'
 import type { NatsConnection, Subscription } from 'nats'
 import type { Bus } from './bus.ts'
-import { messageOf } from './message-of.ts'
 
 type Handler = Parameters<Bus['subscribeCore']>[1]
 type Wanted = { readonly subject: string; readonly handler: Handler; live?: Subscription }

@@ -1,7 +1,7 @@
 import { DeliverPolicy, type JsMsg, jetstream } from '@nats-io/jetstream'
+import { messageOf } from '@postern/errors'
 import type { BusMessage } from './bus.ts'
 import type { JetStreamNeeds } from './jet-stream-needs.ts'
-import { messageOf } from './message-of.ts'
 import { pause } from './pause.ts'
 
 const IDLE_HEARTBEAT_MS = 2000

@@ -1,1 +1,2 @@
+export { messageOf } from './message-of.ts'
 export { type Category, type Details, Rejection, rejections } from './rejection.ts'

@@ -1,4 +1,5 @@
 import type { Bus } from '@postern/bus'
+import { messageOf } from '@postern/errors'
 import type { Log } from '@postern/telemetry'
 import type { EventCodec } from './codec.ts'
 import type { DomainEvent } from './decider.ts'
@@ -12,7 +13,7 @@ import {
   takePushed,
 } from './follower-position.ts'
 import { namesOf } from './names.ts'
-import { messageOf, pause, pauseUnless } from './pause.ts'
+import { pause, pauseUnless } from './pause.ts'
 import type { Recorded } from './recorded.ts'
 import { shareReads } from './share-reads.ts'
 import { createWaker } from './waker.ts'

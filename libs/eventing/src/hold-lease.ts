@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Bus } from '@postern/bus'
+import { messageOf } from '@postern/errors'
 import { RenewLeaseRequest, RenewLeaseResponse } from '@postern/proto/postern/eventlog/v1/event_log'
 import type { Log } from '@postern/telemetry'
 import type { EventLogClient } from './event-log-client.ts'
 import type { LogFollower } from './follow-log.ts'
 import { isLeaseValid, LEASE_MS, leaseAnswered, leaseAsked, NO_LEASE } from './lease-state.ts'
 import { namesOf } from './names.ts'
-import { messageOf } from './pause.ts'
 import { createWaker } from './waker.ts'
 
 export type HoldLeaseOptions = {

@@ -1,7 +1,8 @@
+import { messageOf } from '@postern/errors'
 import type { Log } from '@postern/telemetry'
 import type pg from 'pg'
 import { createClient, type DatabaseOptions } from './database.ts'
-import { messageOf, pause } from './pause.ts'
+import { pause } from './pause.ts'
 
 export type Role = {
   /** Unique in the service: "publisher". */

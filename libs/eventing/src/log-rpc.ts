@@ -1,5 +1,5 @@
 import type { Bus } from '@postern/bus'
-import { rejections } from '@postern/errors'
+import { messageOf, rejections } from '@postern/errors'
 import {
   EventLogServiceDefinition,
   RenewLeaseRequest,
@@ -11,7 +11,7 @@ import type { Executor } from './database.ts'
 import { LEASE_MS } from './lease-state.ts'
 import { type Head, readHead, readLog } from './log-table.ts'
 import { namesOf } from './names.ts'
-import { messageOf, pause } from './pause.ts'
+import { pause } from './pause.ts'
 import type { RebuildReport } from './rebuild-report.ts'
 import { shareReads } from './share-reads.ts'
 import { toRecordedEvent } from './wire.ts'

@@ -19,7 +19,3 @@ export async function pauseUnless(
     forget()
   }
 }
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}

@@ -1,3 +1,4 @@
+import { messageOf } from '@postern/errors'
 import type { Log } from '@postern/telemetry'
 import type { Kysely } from 'kysely'
 import { Migrator } from 'kysely/migration'
@@ -8,7 +9,7 @@ import { adoptOrigin } from './epoch.ts'
 import type { EventLogOptions } from './event-log.ts'
 import { createLogTables } from './log-schema.ts'
 import { schemaOf } from './names.ts'
-import { messageOf, pause } from './pause.ts'
+import { pause } from './pause.ts'
 import { catchUp } from './projector.ts'
 
 const WAIT_MS_MAX = 30_000

@@ -1,10 +1,11 @@
 import { type Bus, type BusStream, StreamMissingError, WrongLastSequenceError } from '@postern/bus'
+import { messageOf } from '@postern/errors'
 import type { Log } from '@postern/telemetry'
 import type { Executor } from './database.ts'
 import { changeEpoch } from './epoch.ts'
 import { type LogEvent, readHead, readLog } from './log-table.ts'
 import { namesOf } from './names.ts'
-import { messageOf, pause, pauseUnless } from './pause.ts'
+import { pause, pauseUnless } from './pause.ts'
 import type { Signals } from './signals.ts'
 import { toBusMessage } from './wire.ts'
 

@@ -1,3 +1,4 @@
+import { messageOf } from '@postern/errors'
 import type { Log } from '@postern/telemetry'
 import { sql } from 'kysely'
 import type { EventCodec } from './codec.ts'
@@ -5,7 +6,7 @@ import type { Executor } from './database.ts'
 import type { DomainEvent } from './decider.ts'
 import { decodeOwn } from './decode-recorded.ts'
 import { type LogEvent, readLog } from './log-table.ts'
-import { messageOf, pause, pauseUnless } from './pause.ts'
+import { pause, pauseUnless } from './pause.ts'
 import type { ProcessManager, ProcessManagerOptions } from './process-manager.ts'
 import type { Signals } from './signals.ts'
 

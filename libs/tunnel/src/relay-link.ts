@@ -1,4 +1,5 @@
 import { connect, type TLSSocket } from 'node:tls'
+import { messageOf } from '@postern/errors'
 import type { TlsIdentity } from '@postern/pki'
 import type { Log } from '@postern/telemetry'
 import { parseAddress } from './address.ts'
@@ -144,6 +145,3 @@ function dial({ address, identity, trustDomain }: RelayLinkOptions): TLSSocket {
     checkServerIdentity: checkServerIs('relay', trustDomain),
   }).setNoDelay(true)
 }
-
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : 'unknown error'

@@ -1,3 +1,4 @@
+import { messageOf } from '@postern/errors'
 /** The story's own small assertions: each says what was expected, and what came instead. */
 
 export class StoryError extends Error {
@@ -42,8 +43,4 @@ export async function eventually<T>(
 function show(value: unknown): string {
   const text = typeof value === 'string' ? value : String(JSON.stringify(value, undefined, 1))
   return text.slice(0, SHOWN_CHARACTERS)
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '@postern/errors'
 import type { Log } from '@postern/telemetry'
 import {
   type Account,
@@ -169,8 +170,7 @@ export function createAccountKeeper(needs: {
     const { sessionId, account, failures } = entry
     log.warn({ err: error, sessionId, failures, status: account.status }, 'account step failed')
     if (account.status !== 'wanted') return
-    const text = error instanceof Error ? error.message : 'unknown error'
-    const reason = text.slice(0, REASON_CHARACTERS_MAX)
+    const reason = messageOf(error).slice(0, REASON_CHARACTERS_MAX)
     report({ sessionId, version: account.order.version, result: { kind: 'failed', reason } })
   }
 

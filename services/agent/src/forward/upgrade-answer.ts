@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls'
+import { messageOf } from '@postern/errors'
 import {
   createResponseReader,
   type OutgoingRequest,
@@ -106,6 +107,3 @@ function isSwitchedTo({ headers }: ResponseHead, protocol: UpgradeProtocol): boo
   const lines = headers.filter(([name]) => name.toLowerCase() === 'upgrade')
   return lines.length === 1 && lines[0]?.[1].toLowerCase() === protocol.toLowerCase()
 }
-
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : 'unknown error'

@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
+import { messageOf } from '@postern/errors'
 import type { Log } from '@postern/telemetry'
 import type { KubeClient } from '../adapters/kube-client.ts'
 import type { AgentStatus } from '../adapters/tunnel-broker-client.ts'
@@ -35,7 +36,7 @@ export function createStatusReporter(needs: {
       tested = { problems, kubernetesVersion: found, atMs: performance.now() }
       return tested
     } catch (error) {
-      const text = error instanceof Error ? error.message : 'unknown error'
+      const text = messageOf(error)
       const problem = `kube-apiserver does not answer: ${text}`.slice(0, TEXT_CHARACTERS_MAX)
       return { problems: [problem], kubernetesVersion: tested?.kubernetesVersion ?? '' }
     }

@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls'
+import { messageOf } from '@postern/errors'
 import {
   createResponseReader,
   lastChunk,
@@ -179,6 +180,3 @@ export class UpstreamConnection {
     work?.receiver.onError(new UpstreamError('lost', reason))
   }
 }
-
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : 'unknown error'

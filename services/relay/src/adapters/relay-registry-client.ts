@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
+import { messageOf } from '@postern/errors'
 import { RelayServiceDefinition } from '@postern/proto/postern/tunnelbroker/v1/cluster'
 import type { RpcClients } from '@postern/rpc'
 import type { Log } from '@postern/telemetry'
@@ -33,7 +34,7 @@ export function createRelayRegistry(options: {
         log.info({ agentAddress, gatewayAddress }, 'registered with tunnel-broker')
         return
       } catch (error) {
-        const reason = error instanceof Error ? error.message : 'unknown'
+        const reason = messageOf(error)
         log.warn({ reason, attempt }, 'registering with tunnel-broker failed')
         const waitMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** Math.min(attempt, 10))
         await setTimeout(waitMs * (0.5 + Math.random() / 2), undefined, { signal, ref: false })
