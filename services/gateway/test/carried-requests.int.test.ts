@@ -8,23 +8,16 @@ import { TOKEN } from './testing/world.ts'
 
 let gateway: Gateway
 let client: ReturnType<typeof createClient>
-const answers = { request: (_received: Received): void => {} }
 
 beforeAll(async () => {
   gateway = await startGateway()
-  answers.request = gateway.agent.handlers.request
 })
 afterAll(async () => {
   await gateway.close()
 })
 beforeEach(async () => {
-  gateway.agent.heads.length = 0
-  gateway.agent.handlers.request = answers.request
-  const everything = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }]
-  gateway.world.grant('everything', everything, ['team'])
-  Object.assign(gateway.state, { lease: true, agentOnline: true, spoolRoom: true })
+  await gateway.reset()
   client = createClient(gateway)
-  await gateway.records()
 })
 afterEach(() => client.close())
 

@@ -16,14 +16,7 @@ afterAll(async () => {
   await gateway.close()
 })
 beforeEach(async () => {
-  gateway.agent.heads.length = 0
-  gateway.world.grant(
-    'everything',
-    [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }],
-    ['team'],
-  )
-  Object.assign(gateway.state, { lease: true, agentOnline: true, spoolRoom: true })
-  await gateway.records()
+  await gateway.reset()
 })
 
 const EXEC = '/api/v1/namespaces/team/pods/web/exec?command=sh&stdout=true'

@@ -36,9 +36,10 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
   const signals = gatewaySignals(createMetrics('gateway'))
   const world = createWorld()
   const agent = await startAgent()
+  const usualAnswers = { ...agent.handlers }
   const decider = createDecider()
   const sessionsOver = new Set<string>()
-  const state = {
+  const everythingWell = {
     lease: true,
     agentOnline: true,
     spoolRoom: true,
@@ -46,6 +47,7 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
     /** What happens between the decision about a request and its session. */
     whileSessionOpens: () => {},
   }
+  const state = { ...everythingWell }
   const recorder = createRecorder({
     spool,
     now,
@@ -136,6 +138,15 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
     malformed,
     sessionsOver,
     ca: material.ca,
+    /** As it was at first, before the next test. */
+    async reset() {
+      agent.heads.length = 0
+      Object.assign(agent.handlers, usualAnswers)
+      Object.assign(state, everythingWell)
+      sessionsOver.clear()
+      world.grant('everything', [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }], ['team'])
+      await readRecords(spool)
+    },
     /** Everything that was recorded since the last call, parsed. */
     records: () => readRecords(spool),
     /** The next record of an outcome; those before it are passed over. */
