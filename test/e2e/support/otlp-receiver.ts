@@ -59,7 +59,7 @@ function spansOf({ resourceSpans = [] }: Sent): ReceivedSpan[] {
     const named = resource.attributes.find(({ key }) => key === 'service.name')
     const service = named?.value.stringValue ?? ''
     return scopeSpans.flatMap(({ spans }) =>
-      spans.map(({ name, traceId, spanId, parentSpanId = '' }) => ({
+      spans.map(({ name, traceId, spanId, parentSpanId }) => ({
         service,
         name,
         traceId,
