@@ -23,7 +23,9 @@ type Attribute = { key: string; value: { stringValue?: string } }
 type Sent = {
   resourceSpans?: {
     resource: { attributes: Attribute[] }
-    scopeSpans: { spans: (Omit<ReceivedSpan, 'service'> & { parentSpanId?: string })[] }[]
+    scopeSpans: {
+      spans: (Omit<ReceivedSpan, 'service' | 'parentSpanId'> & { parentSpanId?: string })[]
+    }[]
   }[]
 }
 
@@ -59,7 +61,7 @@ function spansOf({ resourceSpans = [] }: Sent): ReceivedSpan[] {
     const named = resource.attributes.find(({ key }) => key === 'service.name')
     const service = named?.value.stringValue ?? ''
     return scopeSpans.flatMap(({ spans }) =>
-      spans.map(({ name, traceId, spanId, parentSpanId }) => ({
+      spans.map(({ name, traceId, spanId, parentSpanId = '' }) => ({
         service,
         name,
         traceId,
