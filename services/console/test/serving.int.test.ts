@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises'
+import { until } from '@postern/fixtures'
 import { afterEach, expect, test } from 'vitest'
 import { ADMIN } from './fake-services.ts'
 import { type RunningConsole, runConsole } from './running-console.ts'
@@ -104,11 +104,3 @@ test('a request under way is answered before it stops, and none is taken after',
   await stopped
   await expect(console.ask('GET', '/openapi.json')).rejects.toThrow(/ECONN|hang up/)
 })
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error('not so in time')
-    await setTimeout(50)
-  }
-}

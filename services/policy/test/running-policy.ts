@@ -1,10 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { connectBus } from '@postern/bus'
-import { createDatabase, startNats } from '@postern/fixtures'
+import { createDatabase, freePort, startNats, until } from '@postern/fixtures'
 import { writeIdentityFiles } from '@postern/pki'
 import { createTestAuthority } from '@postern/pki/testing'
 import { GrantServiceDefinition } from '@postern/proto/postern/policy/v1/grant'
@@ -39,7 +37,7 @@ export async function runPolicy({ postgresUrl }: { postgresUrl: string }) {
     POSTERN_POLICY_DATABASE_URL: await createDatabase(postgresUrl),
   }
   const running: RunningService = await runService(policyService, env, { log })
-  await untilReady(running)
+  await until(async () => (await running.ready()) === undefined)
   const clients = createRpcClients({
     identity: await authority.identity('service/console'),
     trustDomain,
@@ -67,20 +65,3 @@ export async function runPolicy({ postgresUrl }: { postgresUrl: string }) {
 }
 
 export type RunningPolicy = Awaited<ReturnType<typeof runPolicy>>
-
-async function untilReady(running: RunningService): Promise<void> {
-  const deadline = performance.now() + 15_000
-  for (let why = await running.ready(); why !== undefined; why = await running.ready()) {
-    if (performance.now() > deadline) throw new Error(`policy did not become ready: ${why}`)
-    await setTimeout(20)
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port is free')
-  return address.port
-}

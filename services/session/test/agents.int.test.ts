@@ -1,8 +1,9 @@
+import { until } from '@postern/fixtures'
 import { newId } from '@postern/ids'
 import { signAs } from '@postern/pki'
 import { AccountOrder } from '@postern/proto/postern/session/v1/session'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { type RunningSession, runSession, until, VIEW_PODS } from './running-session.ts'
+import { type RunningSession, runSession, VIEW_PODS } from './running-session.ts'
 import { setTheScene } from './scene.ts'
 import { startTestAgent } from './test-agent.ts'
 

@@ -1,7 +1,8 @@
+import { until } from '@postern/fixtures'
 import { EndReason } from '@postern/proto/postern/session/events/v1/events'
 import { SessionState } from '@postern/proto/postern/session/v1/session'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { EDIT_PODS, type RunningSession, runSession, until, VIEW_PODS } from './running-session.ts'
+import { EDIT_PODS, type RunningSession, runSession, VIEW_PODS } from './running-session.ts'
 import { type Scene, setTheScene } from './scene.ts'
 import { startTestAgent } from './test-agent.ts'
 

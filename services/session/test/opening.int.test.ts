@@ -1,5 +1,6 @@
+import { until } from '@postern/fixtures'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { EDIT_PODS, type RunningSession, runSession, until, VIEW_PODS } from './running-session.ts'
+import { EDIT_PODS, type RunningSession, runSession, VIEW_PODS } from './running-session.ts'
 import { setTheScene as sceneOf } from './scene.ts'
 
 let session: RunningSession

@@ -1,9 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { connectBus } from '@postern/bus'
-import { createDatabase, startNats } from '@postern/fixtures'
+import { createDatabase, startNats, until } from '@postern/fixtures'
 import { newId } from '@postern/ids'
 import { writeIdentityFiles } from '@postern/pki'
 import { createTestAuthority } from '@postern/pki/testing'
@@ -198,14 +197,3 @@ export async function runSession(options: {
 }
 
 export type RunningSession = Awaited<ReturnType<typeof runSession>>
-
-const UNTIL_MS_MAX = 15_000
-
-/** Looks until it is so. @throws Error when it does not become so in time */
-export async function until(isSo: () => Promise<boolean>, msMax = UNTIL_MS_MAX): Promise<void> {
-  const deadline = performance.now() + msMax
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error(`not so within ${msMax} ms`)
-    await setTimeout(20)
-  }
-}

@@ -1,3 +1,4 @@
+import { until } from '@postern/fixtures'
 import { isSignedBy } from '@postern/pki'
 import {
   AccountOrder,
@@ -5,7 +6,6 @@ import {
   type SignedAccountOrder,
 } from '@postern/proto/postern/session/v1/session'
 import type { RunningSession } from './running-session.ts'
-import { until } from './running-session.ts'
 
 /** What an agent saw, in order; `synced` stands for itself. */
 type Seen = AccountOrder | 'synced'

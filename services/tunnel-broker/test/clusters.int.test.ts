@@ -1,7 +1,8 @@
+import { until } from '@postern/fixtures'
 import { newId } from '@postern/ids'
 import { openDoors, sweepRpcs } from '@postern/rpc/testing'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { type RunningTunnelBroker, runTunnelBroker, until } from './running-tunnel-broker.ts'
+import { type RunningTunnelBroker, runTunnelBroker } from './running-tunnel-broker.ts'
 
 let broker: RunningTunnelBroker
 let alice: { userId: string; as: { userToken: string } }

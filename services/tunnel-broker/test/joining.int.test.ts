@@ -1,6 +1,7 @@
+import { until } from '@postern/fixtures'
 import { createCsr, newSecret } from '@postern/pki'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { type RunningTunnelBroker, runTunnelBroker, until } from './running-tunnel-broker.ts'
+import { type RunningTunnelBroker, runTunnelBroker } from './running-tunnel-broker.ts'
 
 let broker: RunningTunnelBroker
 

@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startCluster } from '@postern/fixtures'
+import { startCluster, until } from '@postern/fixtures'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { parseAllDocuments, stringify } from 'yaml'
-import { type RunningTunnelBroker, runTunnelBroker, until } from './running-tunnel-broker.ts'
+import { type RunningTunnelBroker, runTunnelBroker } from './running-tunnel-broker.ts'
 
 let broker: RunningTunnelBroker
 let cluster: Awaited<ReturnType<typeof startCluster>>

@@ -1,10 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { connectBus } from '@postern/bus'
-import { createDatabase, runStatement, startNats } from '@postern/fixtures'
+import { createDatabase, freePort, runStatement, startNats, until } from '@postern/fixtures'
 import { newId } from '@postern/ids'
 import { createCsr, writeIdentityFiles } from '@postern/pki'
 import { createTestAuthority } from '@postern/pki/testing'
@@ -172,23 +170,3 @@ export async function runTunnelBroker({ postgresUrl }: { postgresUrl: string }) 
 }
 
 export type RunningTunnelBroker = Awaited<ReturnType<typeof runTunnelBroker>>
-
-const UNTIL_MS_MAX = 15_000
-
-/** Looks until it is so. @throws Error when it does not become so in time */
-export async function until(isSo: () => Promise<boolean>, msMax = UNTIL_MS_MAX): Promise<void> {
-  const deadline = performance.now() + msMax
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error(`not so within ${msMax} ms`)
-    await setTimeout(20)
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port is free')
-  return address.port
-}
