@@ -97,25 +97,32 @@ test('files go only once everything in them is stored elsewhere', async () => {
   await next.close()
 })
 
-test('a full spool refuses, says so before, and takes records again once it was delivered', async () => {
-  const spool = await openSpool({ dir, bytesMax: 4_000, segmentBytesMax: 1_000 })
-  let taken = 0
-  const fill = async () => {
-    for (;;) {
-      await spool.append(Buffer.alloc(100))
-      taken += 1
+test.each([
+  { bytesMax: 4_000, segmentBytesMax: 1_000 },
+  // As the settings have it, where the least is a MiB.
+  { bytesMax: 40_000 },
+])(
+  'a full spool of $bytesMax bytes refuses, says so before, and takes records again once it was delivered',
+  async (settings) => {
+    const spool = await openSpool({ dir, ...settings })
+    let taken = 0
+    const fill = async () => {
+      for (;;) {
+        await spool.append(Buffer.alloc(100))
+        taken += 1
+      }
     }
-  }
-  expect(spool.hasRoom()).toBe(true)
-  await expect(fill()).rejects.toBeInstanceOf(SpoolFullError)
-  expect(taken).toBeGreaterThan(20)
-  expect(spool.hasRoom()).toBe(false)
-  await readAll(spool, taken)
-  await spool.release(BigInt(taken))
-  expect(spool.hasRoom()).toBe(true)
-  await spool.append(text('again'))
-  await spool.close()
-})
+    expect(spool.hasRoom()).toBe(true)
+    await expect(fill()).rejects.toBeInstanceOf(SpoolFullError)
+    expect(taken).toBeGreaterThan(20)
+    expect(spool.hasRoom()).toBe(false)
+    await readAll(spool, taken)
+    await spool.release(BigInt(taken))
+    expect(spool.hasRoom()).toBe(true)
+    await spool.append(text('again'))
+    await spool.close()
+  },
+)
 
 test('whatever is appended at the same time, nothing is lost, doubled or out of order', async () => {
   const seed = Date.now() & 0x7fffffff

@@ -38,6 +38,7 @@ class SpoolBrokenError extends Error {
 
 type Pending = { bytes: Uint8Array; resolve: () => void; reject: (cause: Error) => void }
 
+const SEGMENT_BYTES_MAX = 8 * 1024 * 1024
 const GROUP_RECORDS_MAX = 512
 const QUEUED_RECORDS_MAX = 20_000
 /** Above this share only denials and outcomes are taken: what has begun must be closed. */
@@ -48,7 +49,9 @@ export async function openSpool(settings: {
   bytesMax: number
   segmentBytesMax?: number
 }): Promise<Spool> {
-  const { dir, bytesMax, segmentBytesMax = 8 * 1024 * 1024 } = settings
+  const { dir, bytesMax } = settings
+  // The last segment is never released: it must be a small part of what there may be.
+  const { segmentBytesMax = Math.min(SEGMENT_BYTES_MAX, Math.floor(bytesMax / 16)) } = settings
   const { id, segments, tornBytes, damaged } = await recoverSpool(dir)
   let active = lastOf(segments)
   let file = await open(active.path, 'a')
