@@ -5,6 +5,7 @@ import { type CallContext, ServerError, type ServerMiddleware, Status } from 'ni
 import { type Access, type AccessTable, admit, admitUser } from './access.ts'
 import { ANYONE, type Call, createCall, type EndUser, type Peer } from './call.ts'
 import { PEER_STAMP } from './peer-stamp.ts'
+import { checkText } from './request-text.ts'
 import type { ClientCertificates } from './server-credentials.ts'
 import { rpcServerSeconds } from './signals.ts'
 import { toStatus } from './status.ts'
@@ -52,6 +53,7 @@ export function createCallMiddleware(needs: CallMiddlewareNeeds): ServerMiddlewa
       : context.signal
     try {
       const admitted = await span.run(() => admitCall(needs, path, context, signal))
+      if (!call.requestStream) checkText(call.request)
       const replies = call.next(call.request, { ...context, signal, call: admitted })
       const result = yield* inContext(replies, span.run)
       code = Status.OK

@@ -8,11 +8,12 @@ import {
 } from '@postern/bootstrap'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { runs } from '../support/config.ts'
 import { CLUSTER, type E2eWorld } from '../support/e2e-world.ts'
 import { recordsWhere } from '../support/records.ts'
 import { words } from '../support/words.ts'
 
-const REQUESTS = 400
+const REQUESTS = runs(400)
 const WORKERS = 12
 
 const namespace = fc.constantFrom('team', 'default', 'kube-system', 'no-such-namespace', 'team-2')
