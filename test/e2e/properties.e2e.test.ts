@@ -1,7 +1,9 @@
 import { afterAll, beforeAll } from 'vitest'
+import { credentialsAndCiphertext } from './properties/credentials-and-ciphertext.ts'
 import { forwardedAsAuthorized } from './properties/forwarded-as-authorized.ts'
 import { humanVisible } from './properties/human-visible.ts'
 import { noAccessByDefault } from './properties/no-access-by-default.ts'
+import { nothingUnrecorded } from './properties/nothing-unrecorded.ts'
 import { revocation } from './properties/revocation.ts'
 import { revocationWhenBroken } from './properties/revocation-when-broken.ts'
 import { type E2eWorld, startE2eWorld } from './support/e2e-world.ts'
@@ -24,4 +26,6 @@ noAccessByDefault(world)
 revocation(world)
 forwardedAsAuthorized(world)
 revocationWhenBroken(world)
+nothingUnrecorded(world)
+credentialsAndCiphertext(world)
 humanVisible(world)

@@ -16,7 +16,7 @@ export async function logHeads(world: E2eWorld): Promise<Record<string, string>>
 }
 
 /** What anybody did in the cluster through Postern: all that accounts did, and what the agent changed. */
-function doneInCluster(world: E2eWorld): ClusterAuditEvent[] {
+export function doneInCluster(world: E2eWorld): ClusterAuditEvent[] {
   return readClusterAuditLog(world.cluster(CLUSTER)).filter(
     (event) =>
       event.user.username.startsWith('system:serviceaccount:postern-jit:') ||

@@ -10,7 +10,7 @@ export function freeze(pid: number): () => void {
 }
 
 /** Processes below a process, and those below them. */
-function descendants(of: number): number[] {
+export function descendants(of: number): number[] {
   const parents = new Map<number, number>()
   for (const name of readdirSync('/proc')) {
     if (/^\d+$/.test(name)) parents.set(Number(name), parentOf(name))
@@ -30,6 +30,15 @@ function parentOf(pid: string): number {
   } catch {
     // It ended in between.
     return 0
+  }
+}
+
+/** The words a process was started with. */
+export function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+  } catch {
+    return ''
   }
 }
 

@@ -52,6 +52,10 @@ export async function startGatewayProcess(
     await child.kill()
     throw error
   })
+  await eventually(`gateway ${name} to hold its leases`, START_MS_MAX, async () => {
+    const { status } = await send(`${url}/clusters/${CLUSTER}/api`, world.ca, { path: '' })
+    if (status !== 401) throw new Error(`${status}`)
+  })
   return {
     ...child,
     url,
