@@ -22,8 +22,9 @@ export type MuxSession = {
 }
 
 /**
- * One stream: a head and bytes each way, each way ended by itself.
- * Chunks given to it must not be changed afterwards.
+ * One stream: a head and bytes each way, each way ended by itself. Chunks given to it are copied:
+ * they are the caller's again. Chunks that it gives are parts of what was read with others: whoever
+ * keeps small ones for long copies them.
  */
 export type MuxStream = {
   readonly id: number

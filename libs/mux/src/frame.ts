@@ -74,6 +74,20 @@ export function readHeader(bytes: Buffer, at: number): FrameHeader {
   return { type, more: flags === MORE, length, streamId }
 }
 
+export function writeHeader(
+  target: Buffer,
+  at: number,
+  type: FrameType,
+  streamId: number,
+  length: number,
+  more: boolean,
+): void {
+  target[at] = type
+  target[at + 1] = more ? MORE : 0
+  target.writeUInt16BE(length, at + 2)
+  target.writeUInt32BE(streamId, at + 4)
+}
+
 export function encodeHeader(
   type: FrameType,
   streamId: number,
@@ -81,10 +95,7 @@ export function encodeHeader(
   more = false,
 ): Buffer {
   const header = Buffer.allocUnsafe(HEADER_BYTES)
-  header[0] = type
-  header[1] = more ? MORE : 0
-  header.writeUInt16BE(length, 2)
-  header.writeUInt32BE(streamId, 4)
+  writeHeader(header, 0, type, streamId, length, more)
   return header
 }
 

@@ -1,20 +1,15 @@
-import { CREDIT_BYTES_MAX, encodeHeader, FrameType, WINDOW_BYTES } from './frame.ts'
+import { CREDIT_BYTES_MAX, WINDOW_BYTES } from './frame.ts'
 
 /** Small enough that streams take turns, large enough that headers cost nothing. */
 const FRAME_BYTES = 32 * 1024
 
 /** What was written on a stream and waits for credit and for its turn. */
 export class SendQueue {
-  readonly #streamId: number
   #chunks: Uint8Array[] = []
   #credit = WINDOW_BYTES
   bytes = 0
   ended = false
   endSent = false
-
-  constructor(streamId: number) {
-    this.#streamId = streamId
-  }
 
   get endSendable(): boolean {
     return this.ended && !this.endSent && this.bytes === 0
@@ -24,8 +19,9 @@ export class SendQueue {
     return (this.bytes > 0 && this.#credit > 0) || this.endSendable
   }
 
+  /** Keeps a copy: what was written is its writer's again. */
   push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk)
+    this.#chunks.push(Buffer.from(chunk))
     this.bytes += chunk.length
   }
 
@@ -47,17 +43,25 @@ export class SendQueue {
     return this.#credit <= CREDIT_BYTES_MAX
   }
 
-  /** Moves one DATA frame into the batch, as far as credit goes. Answers its length. */
-  takeFrame(batch: Uint8Array[]): number {
-    const chunk = this.#chunks[0]
-    const length = Math.min(chunk?.length ?? 0, this.#credit, FRAME_BYTES)
-    if (chunk === undefined || length === 0) return 0
-    const header = encodeHeader(FrameType.DATA, this.#streamId, length)
-    batch.push(header, chunk.subarray(0, length))
-    if (length === chunk.length) this.#chunks.shift()
-    else this.#chunks[0] = chunk.subarray(length)
+  /** How much of so many bytes one frame may carry now; its credit is taken. */
+  takeCredit(bytes: number): number {
+    const length = Math.min(bytes, this.#credit, FRAME_BYTES)
     this.#credit -= length
+    return length
+  }
+
+  /** The payload of the next frame, as far as credit goes. */
+  shift(): Uint8Array | undefined {
+    const chunk = this.#chunks[0]
+    if (chunk === undefined) return undefined
+    const length = this.takeCredit(chunk.length)
+    if (length === 0) return undefined
     this.bytes -= length
-    return header.length + length
+    if (length === chunk.length) {
+      this.#chunks.shift()
+      return chunk
+    }
+    this.#chunks[0] = chunk.subarray(length)
+    return chunk.subarray(0, length)
   }
 }

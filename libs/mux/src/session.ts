@@ -4,13 +4,13 @@ import { MuxClosedError, MuxProtocolError } from './errors.ts'
 import {
   decodeReset,
   encodeGoAway,
-  encodeMessage,
   encodePing,
   encodePong,
   encodeReset,
   type FrameHeader,
   FrameType,
   HEAD_BYTES_MAX,
+  PAYLOAD_BYTES_MAX,
   STREAM_ID_MAX,
   WINDOW_BYTES,
 } from './frame.ts'
@@ -82,6 +82,9 @@ class Session implements MuxSession {
         return plenty ? WINDOW_BYTES : WINDOW_BYTES / 8
       },
       sendControl: (bytes) => this.#send(bytes),
+      sendHead: (id, head) => this.#sendMessage(FrameType.HEAD, id, head),
+      isFree: () => this.#outbox.isFree,
+      sendFrame: (type, id, bytes) => this.#outbox.frame(type, id, bytes),
       wantsToSend: (stream) => this.#outbox.add(stream),
       unreadChanged: (bytes) => this.#unreadChanged(bytes),
       forget: (stream) => this.#forget(stream),
@@ -128,7 +131,7 @@ class Session implements MuxSession {
     this.#lastId += 1
     const stream = new Stream(this.#lastId, this.#host)
     this.#streams.set(stream.id, stream)
-    for (const part of encodeMessage(FrameType.OPEN, stream.id, head)) this.#outbox.control(part)
+    this.#sendMessage(FrameType.OPEN, stream.id, head)
     return stream
   }
 
@@ -218,10 +221,30 @@ class Session implements MuxSession {
   #send(bytes: Uint8Array): void {
     if (this.#state === 'closed') return
     this.#outbox.control(bytes)
+    this.#checkBacklog()
+  }
+
+  #checkBacklog(): void {
     if (this.#outbox.backlogBytes > 2 * BACKLOG_BYTES) {
       this.#finish('the other side does not read')
       this.#socket.destroy()
     }
+  }
+
+  /** In as many frames as it takes. */
+  #sendMessage(
+    type: typeof FrameType.OPEN | typeof FrameType.HEAD,
+    id: number,
+    message: Uint8Array,
+  ) {
+    if (this.#state === 'closed') return
+    let at = 0
+    while (message.length - at > PAYLOAD_BYTES_MAX) {
+      this.#outbox.frame(type, id, message.subarray(at, at + PAYLOAD_BYTES_MAX), true)
+      at += PAYLOAD_BYTES_MAX
+    }
+    this.#outbox.frame(type, id, at === 0 ? message : message.subarray(at))
+    this.#checkBacklog()
   }
 
   #unreadChanged(bytes: number): void {

@@ -1,14 +1,6 @@
 import type { MuxStream, StreamReceiver } from './api.ts'
 import { MuxProtocolError, MuxResetError, type ResetCode } from './errors.ts'
-import {
-  encodeEnd,
-  encodeMessage,
-  encodeReset,
-  encodeWindow,
-  FrameType,
-  HEAD_BYTES_MAX,
-  WINDOW_BYTES,
-} from './frame.ts'
+import { encodeReset, encodeWindow, FrameType, HEAD_BYTES_MAX } from './frame.ts'
 import { ReceiveQueue } from './receive-queue.ts'
 import { SendQueue } from './send-queue.ts'
 
@@ -18,6 +10,14 @@ export type StreamHost = {
   /** The credit that a stream's reader should have: less when much waits unread. */
   readonly windowBytes: () => number
   sendControl(bytes: Uint8Array): void
+  sendHead(streamId: number, head: Uint8Array): void
+  /** Whether bytes may go now; otherwise they wait for their turn. */
+  readonly isFree: () => boolean
+  sendFrame(
+    type: typeof FrameType.DATA | typeof FrameType.END,
+    id: number,
+    bytes?: Uint8Array,
+  ): void
   /** The stream has something to send and may send it. */
   wantsToSend(stream: Stream): void
   unreadChanged(bytes: number): void
@@ -30,6 +30,8 @@ export type StreamHost = {
  * larger chunk on an empty queue is fine.
  */
 const UNSENT_BYTES_MAX = 1024 * 1024
+/** With more than this waiting, a writer is asked to wait. */
+const WAITING_BYTES = 64 * 1024
 
 export class Stream implements MuxStream {
   readonly id: number
@@ -57,7 +59,7 @@ export class Stream implements MuxStream {
     this.id = id
     this.#host = host
     this.#received = new ReceiveQueue((bytes) => host.unreadChanged(bytes))
-    this.#unsent = new SendQueue(id)
+    this.#unsent = new SendQueue()
     this.#headExpected = host.role === 'client'
     this.#headSent = host.role === 'client'
   }
@@ -90,7 +92,7 @@ export class Stream implements MuxStream {
     if (head.length > HEAD_BYTES_MAX) throw new RangeError('a head has at most 1 MiB')
     this.#headSent = true
     if (this.#forgotten) return
-    for (const part of encodeMessage(FrameType.HEAD, this.id, head)) this.#host.sendControl(part)
+    this.#host.sendHead(this.id, head)
   }
 
   write(chunk: Uint8Array): boolean {
@@ -103,9 +105,11 @@ export class Stream implements MuxStream {
     }
     // An empty chunk leaves nothing that could drain.
     if (chunk.length === 0) return !this.#drainOwed
-    this.#unsent.push(chunk)
+    const sent = this.#unsent.bytes === 0 ? this.#sendNow(chunk) : 0
+    if (sent === chunk.length) return !this.#drainOwed
+    this.#unsent.push(sent === 0 ? chunk : chunk.subarray(sent))
     if (this.#unsent.sendable) this.#host.wantsToSend(this)
-    if (this.#unsent.bytes > WINDOW_BYTES || !this.#unsent.sendable) this.#drainOwed = true
+    if (this.#unsent.bytes > WAITING_BYTES || !this.#unsent.sendable) this.#drainOwed = true
     return !this.#drainOwed
   }
 
@@ -192,21 +196,33 @@ export class Stream implements MuxStream {
     if (this.#unsent.sendable) this.#host.wantsToSend(this)
   }
 
-  /** Moves its next frame into the batch. Answers the bytes moved, and whether there is more. */
-  takeFrame(batch: Uint8Array[]): { bytes: number; more: boolean } {
-    const bytes = this.#unsent.takeFrame(batch)
+  /** Its turn: sends one frame. Answers whether there is more. */
+  sendFrame(): boolean {
+    const bytes = this.#unsent.shift()
+    if (bytes !== undefined) this.#host.sendFrame(FrameType.DATA, this.id, bytes)
     if (this.#unsent.bytes === 0) this.#drained()
-    let ended = 0
     if (this.#unsent.endSendable) {
-      const end = encodeEnd(this.id)
-      batch.push(end)
-      ended = end.length
+      this.#host.sendFrame(FrameType.END, this.id)
       this.#unsent.endSent = true
       if (this.#discarding && !this.#endReceived) this.#stopPeer()
       this.#overOnTheWire()
       this.#deliver()
     }
-    return { bytes: bytes + ended, more: this.#unsent.sendable }
+    return this.#unsent.sendable
+  }
+
+  /** As much as goes without waiting for credit or for a turn. */
+  #sendNow(chunk: Uint8Array): number {
+    let sent = 0
+    while (sent < chunk.length && this.#host.isFree()) {
+      const length = this.#unsent.takeCredit(chunk.length - sent)
+      if (length === 0) break
+      const whole = length === chunk.length
+      const bytes = whole ? chunk : chunk.subarray(sent, sent + length)
+      this.#host.sendFrame(FrameType.DATA, this.id, bytes)
+      sent += length
+    }
+    return sent
   }
 
   #stopPeer(): void {
