@@ -37,7 +37,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'e2e',
-          include: ['test/e2e/**/*.e2e.test.ts'],
+          include: ['test/{e2e,conformance}/**/*.e2e.test.ts'],
           globalSetup: servers,
           testTimeout: 120_000,
           hookTimeout: 300_000,

@@ -24,7 +24,10 @@ export type AgentProcess = {
 }
 
 /** Makes a manifest for the cluster and reads what stands in it. */
-export async function joinFacts(world: E2eWorld, cluster: string): Promise<JoinFacts> {
+export async function joinFacts(
+  world: Pick<E2eWorld, 'admin'>,
+  cluster: string,
+): Promise<JoinFacts> {
   const path = `/v1/clusters/${cluster}/join-manifest`
   const { manifest } = await world.admin.api.call('POST', path, {})
   const parsed = parseAllDocuments(String(manifest))
@@ -73,10 +76,26 @@ export async function startAgentProcess(
   facts: JoinFacts,
 ): Promise<AgentProcess> {
   const cluster = world.cluster(CLUSTER)
-  const dir = join(world.dir, namespace)
-  mkdirSync(dir, { recursive: true })
   const token = await cluster.kubectl.ok(words(`create token postern-agent -n ${namespace}`))
-  const files = { namespace, token: token.trim(), 'ca.crt': readFileSync(cluster.ca, 'utf8') }
+  const ca = readFileSync(cluster.ca, 'utf8')
+  const kubernetes = new URL(cluster.server).host
+  const dir = join(world.dir, namespace)
+  return spawnAgent({ dir, namespace, token: token.trim(), ca, kubernetes, facts })
+}
+
+/** An agent that finds in its folder what Kubernetes would mount there. */
+export function spawnAgent(order: {
+  readonly dir: string
+  readonly namespace: string
+  readonly token: string
+  readonly ca: string
+  /** host:port of kube-apiserver. */
+  readonly kubernetes: string
+  readonly facts: JoinFacts
+}): AgentProcess {
+  const { dir, namespace, token, ca, kubernetes, facts } = order
+  mkdirSync(dir, { recursive: true })
+  const files = { namespace, token, 'ca.crt': ca }
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text)
   const child = spawn(
     process.execPath,
@@ -88,7 +107,7 @@ export async function startAgentProcess(
         POSTERN_AGENT_ROOTS: facts.roots,
         POSTERN_AGENT_JOIN_TOKEN: facts.token,
         POSTERN_AGENT_SERVICE_ACCOUNT_DIR: dir,
-        POSTERN_AGENT_KUBERNETES: new URL(cluster.server).host,
+        POSTERN_AGENT_KUBERNETES: kubernetes,
         POSTERN_TRUST_DOMAIN: facts.trustDomain,
       },
     },

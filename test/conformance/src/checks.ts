@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { caseChecks } from './cases.ts'
+import type { Check } from './check.ts'
+import { parsingChecks } from './checks/parsing.ts'
+import { environment } from './config.ts'
+import { vectorChecks } from './vectors.ts'
+
+/** How much of what is generated is tried, and from which seed. */
+export type Generated = {
+  readonly requests: number
+  readonly forged: number
+  readonly seed: number
+}
+
+const VECTOR_FILES = ['requestinfo-vectors.jsonl', 'requestinfo-oracle-vectors.jsonl']
+const CASES_FILE = 'cases.jsonl'
+
+/** What is told in words, and what no file could tell: by the ids of the rules' tests. */
+export function wordedChecks(_generated: Generated): Check[] {
+  return [...parsingChecks]
+}
+
+/** Everything that is known to be tried, rule by rule. */
+export function builtInChecks(generated: Generated): Check[] {
+  const worded = wordedChecks(generated)
+  const cases = caseChecks(CASES_FILE, contentOf(CASES_FILE), worded)
+  const vectors = VECTOR_FILES.flatMap((file) => vectorChecks(file, contentOf(file)))
+  return [...vectors, ...cases, ...worded.filter((check) => !cases.includes(check))]
+}
+
+function contentOf(file: string): string {
+  return readFileSync(join(environment.root, 'test/conformance', file), 'utf8')
+}

@@ -1,0 +1,113 @@
+import { join } from 'node:path'
+import { eventually } from '@postern/bootstrap'
+import { type E2eWorld, joinFacts, recordsWhere, send, spawnAgent } from '@postern/e2e/support'
+import { type RecordingApiServer, startRecordingApiServer } from './api-server.ts'
+
+/** The real path (gateway, relay, agent) to an API server that records. */
+export type RecordingWorld = {
+  readonly e2e: E2eWorld
+  readonly api: RecordingApiServer
+  readonly gatewayPort: number
+  /** Where the cluster is below the gateway: "/clusters/recorded". */
+  readonly prefix: string
+  /** Its own host name. */
+  readonly host: string
+  /** A token of a user who may do everything there that a grant can allow. */
+  readonly token: string
+  readonly account: string
+  /** A user of his own with these rules in these namespaces ("all" for the whole cluster). */
+  user(
+    name: string,
+    rules: readonly object[],
+    namespaces: readonly string[] | 'all',
+  ): Promise<string>
+  stop(): Promise<void>
+}
+
+const NAME = 'recorded'
+const LABELS = { env: 'recorded' }
+const OPERATOR = 'operator'
+export const EVERYTHING = [
+  { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
+  { verbs: ['*'], nonResourceUrls: ['*'] },
+]
+const READY_MS_MAX = 60_000
+
+export async function startRecordingWorld(e2e: E2eWorld): Promise<RecordingWorld> {
+  const { api: admin } = e2e.admin
+  const api = await startRecordingApiServer()
+  const order = { name: NAME, labels: LABELS, installLevel: 'INSTALL_LEVEL_ADMIN' }
+  await admin.call('POST', '/v1/clusters', order)
+  const agent = spawnAgent({
+    dir: join(e2e.dir, NAME),
+    namespace: 'postern-system',
+    token: api.agentToken,
+    ca: api.ca,
+    kubernetes: api.address,
+    facts: await joinFacts(e2e, NAME),
+  })
+  const prefix = `/clusters/${NAME}`
+
+  async function user(
+    name: string,
+    rules: readonly object[],
+    namespaces: readonly string[] | 'all',
+  ): Promise<string> {
+    const grant = `${name}-${NAME}`
+    await e2e.createUser(name)
+    await admin.call('POST', '/v1/roles', { name: grant, rules })
+    const terms = {
+      subjects: [`user:${name}`],
+      role: grant,
+      clusterSelector: { matchLabels: LABELS },
+      namespaces: namespaces === 'all' ? { all: true } : { names: namespaces },
+    }
+    await admin.call('POST', '/v1/grants', { name: grant, terms })
+    const { secret } = await e2e.token(name)
+    await eventually(`${name} to reach the recording API server`, READY_MS_MAX, async () => {
+      const { status, text } = await ask(secret, '/api')
+      if (status !== 200) throw new Error(`${status} ${text} ${agent.log().slice(-2000)}`)
+    })
+    return secret
+  }
+  const ask = (token: string, path: string) =>
+    send(e2e.platform.gatewayUrl + prefix + path, e2e.ca, {
+      path: '',
+      headers: { authorization: `Bearer ${token}` },
+    })
+
+  try {
+    const token = await user(OPERATOR, EVERYTHING, 'all')
+    const [record] = (await recordsOf()).filter(
+      ({ annotations }) => annotations['postern.dev/account'],
+    )
+    const account = record?.annotations['postern.dev/account'] ?? ''
+    api.reset()
+    return {
+      e2e,
+      api,
+      gatewayPort: e2e.platform.ports.gateway,
+      prefix,
+      host: `${NAME}.postern.localhost`,
+      token,
+      account,
+      user,
+      async stop() {
+        await agent.stop()
+        await api.close()
+      },
+    }
+  } catch (error) {
+    await agent.stop()
+    await api.close()
+    throw error
+  }
+
+  async function recordsOf() {
+    return await eventually('the first record', READY_MS_MAX, async () => {
+      const found = await recordsWhere(e2e, `user=${OPERATOR}`)
+      if (found.length === 0) throw new Error('no record yet')
+      return found
+    })
+  }
+}

@@ -1,0 +1,36 @@
+import { type E2eWorld, startE2eWorld } from '@postern/e2e/support'
+import { type RecordingWorld, startRecordingWorld } from './recording/recording-world.ts'
+
+/** What checks play with, started by the first that needs it. */
+export type Worlds = {
+  /** A platform with a real cluster. */
+  cluster(): Promise<E2eWorld>
+  /** The same platform, and a cluster whose API server records. As at first: nothing has arrived. */
+  recording(): Promise<RecordingWorld>
+  stop(): Promise<void>
+}
+
+export function createWorlds({ say }: { say: (text: string) => void }): Worlds {
+  let started: Promise<E2eWorld> | undefined
+  let recorded: Promise<RecordingWorld> | undefined
+  const cluster = () => {
+    if (started === undefined)
+      say('starting a platform and a cluster; the first build takes minutes')
+    started ??= startE2eWorld()
+    return started
+  }
+  return {
+    cluster,
+    async recording() {
+      recorded ??= cluster().then((world) => startRecordingWorld(world))
+      const world = await recorded
+      world.api.reset()
+      return world
+    },
+    async stop() {
+      // What did not start has nothing to stop, and has told its check why.
+      await recorded?.then((world) => world.stop()).catch(() => {})
+      await started?.then((world) => world.stop()).catch(() => {})
+    },
+  }
+}
