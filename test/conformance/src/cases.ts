@@ -11,7 +11,7 @@ const oneCase = z.object({
   request: z.string(),
   expect: z.string(),
 })
-export type Case = z.output<typeof oneCase>
+type Case = z.output<typeof oneCase>
 
 /**
  * A check for each line of a file of cases. One that is a request with a plain expectation is run as

@@ -1,7 +1,6 @@
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { parseRequestInfo, type RequestInfo } from '@postern/access'
 import type { PosternRecord } from '@postern/bootstrap'
-import type { Case } from './cases.ts'
 import { outcomeOf, overHttp1, overHttp2, type Reply } from './client.ts'
 import type { Arrived } from './recording/api-server.ts'
 import { EVERYTHING, type RecordingWorld } from './recording/recording-world.ts'
@@ -26,7 +25,13 @@ const ATTRIBUTES =
 const OR_STATUS = /may answer (\d{3})/
 
 /** Undefined for what is told in words. */
-export function readRequestCase({ request, expect }: Case): RequestCase | undefined {
+export function readRequestCase({
+  request,
+  expect,
+}: {
+  readonly request: string
+  readonly expect: string
+}): RequestCase | undefined {
   const read = REQUEST.exec(request)
   if (read === null) return undefined
   const [, method = '', target = '', , denied] = read
@@ -87,7 +92,7 @@ async function expectAttributes(
 }
 
 /** The attributes of a request in the words of the cases. */
-export function inWords(info: RequestInfo): string {
+function inWords(info: RequestInfo): string {
   if (!info.isResourceRequest) return `nonresource verb=${info.verb} path=${info.path}`
   const { verb, apiGroup, resource, subresource, namespace, name } = info
   return resourceInWords({ verb, apiGroup, resource, subresource, namespace, name })

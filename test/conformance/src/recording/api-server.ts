@@ -22,7 +22,7 @@ export type Arrived = {
 }
 
 /** How a test lets the API server answer; it may say anything on the response's socket, too. */
-export type Handlers = {
+type Handlers = {
   request: (arrived: Arrived, response: ServerResponse, request: IncomingMessage) => void
   upgrade: (arrived: Arrived, socket: Duplex, head: Buffer) => void
 }
