@@ -18,8 +18,8 @@ export function say(text) {
   process.stdout.write(`${text}\n`)
 }
 
-/** Runs a command of the project and answers its exit code. Its output goes to ours. */
-export function run(command, args, options = {}) {
+/** Runs a command of the project and answers its exit code. Its output goes to ours, signals as told. */
+export function run(command, args, { forward = [], ...options } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: root,
@@ -27,6 +27,7 @@ export function run(command, args, options = {}) {
       stdio: 'inherit',
       ...options,
     })
+    for (const signal of forward) process.on(signal, () => child.kill(signal))
     child.on('error', reject)
     child.on('exit', (code, signal) => resolve(signal === null ? (code ?? 1) : 1))
   })

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 
 /** A server that runs as a child of this process, with its output in a file. */
@@ -19,6 +19,8 @@ export function startChild(options: {
   command: string
   args: readonly string[]
   logFile: string
+  /** Keeps its process id there while it runs, for `endLeftover`. */
+  pidFile?: string
   cwd?: string
   env?: NodeJS.ProcessEnv
   uid?: number
@@ -34,6 +36,11 @@ export function startChild(options: {
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.gid ?? options.uid }),
   })
   closeSync(log)
+  const { pidFile } = options
+  if (pidFile !== undefined && child.pid !== undefined) {
+    writeFileSync(pidFile, String(child.pid))
+    child.once('exit', () => rmSync(pidFile, { force: true }))
+  }
   const gone = Promise.race([once(child, 'exit'), once(child, 'error')])
   gone.catch(() => {})
   return {
@@ -56,7 +63,10 @@ export function tail(file: string): string {
   }
 }
 
-/** Tries until it succeeds. Ends early, with the child's last words, when the child is gone. */
+/**
+ * Tries until it succeeds. Ends early when the child is gone, and the child when time is up: the error has
+ * its last words.
+ */
 export async function untilReady(
   name: string,
   child: Child,
@@ -79,6 +89,7 @@ export async function untilReady(
         )
       }
       if (Date.now() > deadline) {
+        await child.stop()
         throw new Error(`${name} was not ready within ${timeoutMs} ms:\n${child.logTail()}`, {
           cause,
         })

@@ -28,9 +28,19 @@ function isExecutable(file: string): boolean {
 export function versionFolders(parent: string, below: string): string[] {
   try {
     return readdirSync(parent)
-      .sort((a, b) => Number.parseInt(b, 10) - Number.parseInt(a, 10))
+      .sort((a, b) => versionOf(b) - versionOf(a))
       .map((version) => join(parent, version, below))
   } catch {
     return []
   }
+}
+
+/** "16" and "postgresql@16"; 0 for a name without a number. */
+function versionOf(name: string): number {
+  return Number(/\d+/.exec(name)?.[0] ?? 0)
+}
+
+/** Go, also where its installer puts it. */
+export function findGo(path: string | undefined): string | undefined {
+  return findProgram('go', path, ['/usr/local/go/bin'])
 }

@@ -1,3 +1,4 @@
+export { type BareKube, startBareKube } from './bare-kube.ts'
 export { type Child, freePort, startChild, tail, untilReady } from './child.ts'
 export { findProgram } from './find-program.ts'
 export {
@@ -6,6 +7,7 @@ export {
   type KubeClusterPrograms,
   startKubeCluster,
 } from './kube-cluster.ts'
+export { commandOf, endLeftover } from './leftover.ts'
 export {
   findNats,
   type LocalNats,

@@ -11,7 +11,8 @@ import {
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { startChild, untilReady } from './child.ts'
-import { findProgram } from './find-program.ts'
+import { findGo } from './find-program.ts'
+import { endLeftover } from './leftover.ts'
 
 const START_MS_MAX = 90_000
 const BUILD_MS_MAX = 30 * 60_000
@@ -47,7 +48,7 @@ export async function buildKubeCluster(options: {
   toolsDir: string
   path: string | undefined
 }): Promise<KubeClusterPrograms> {
-  const go = findProgram('go', options.path, ['/usr/local/go/bin'])
+  const go = findGo(options.path)
   if (go === undefined) {
     throw new Error(
       'a demo cluster needs Go (https://go.dev/dl) to build one; or give the kubeconfig of a cluster of yours, or leave it out (--no-cluster)',
@@ -96,6 +97,8 @@ export async function startKubeCluster(options: {
   mkdirSync(options.dir, { recursive: true, mode: 0o700 })
   const readyFile = join(options.dir, 'ready.json')
   const logFile = join(options.dir, 'testcluster.log')
+  const pidFile = join(options.dir, 'testcluster.pid')
+  await endLeftover({ pidFile, folder: options.dir })
   writeFileSync(readyFile, '')
   writeFileSync(logFile, '')
   const images = Object.entries(options.images ?? {}).flatMap(([image, command]) => [
@@ -113,6 +116,7 @@ export async function startKubeCluster(options: {
       readyFile,
     ].concat(images),
     logFile,
+    pidFile,
   })
   let ready: Omit<KubeCluster, 'stop'> | undefined
   await untilReady('the Kubernetes cluster', child, START_MS_MAX, async () => {

@@ -1,10 +1,12 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { freePort, startChild, untilReady } from './child.ts'
-import { findProgram } from './find-program.ts'
+import { findGo, findProgram } from './find-program.ts'
+import { endLeftover } from './leftover.ts'
 
 const VERSION_MIN = [2, 12] as const
 const MODULE = 'github.com/nats-io/nats-server/v2@v2.15.2'
@@ -35,8 +37,10 @@ export async function startNats(options: {
   program: NatsProgram
 }): Promise<LocalNats> {
   mkdirSync(options.dir, { recursive: true, mode: 0o700 })
-  const port = options.port ?? (await freePort())
   const configFile = join(options.dir, 'nats-server.conf')
+  const pidFile = join(options.dir, 'nats-server.pid')
+  await endLeftover({ pidFile, folder: configFile })
+  const port = options.port ?? (await freePort())
   const config = natsConfig({
     host: '127.0.0.1',
     port,
@@ -46,7 +50,12 @@ export async function startNats(options: {
   writeFileSync(configFile, config, { mode: 0o600 })
   const logFile = join(options.dir, 'nats-server.log')
   writeFileSync(logFile, '')
-  const child = startChild({ command: options.program.file, args: ['-c', configFile], logFile })
+  const child = startChild({
+    command: options.program.file,
+    args: ['-c', configFile],
+    logFile,
+    pidFile,
+  })
   await untilReady('nats-server', child, START_MS_MAX, async () => {
     const socket = createConnection(port, '127.0.0.1')
     try {
@@ -102,20 +111,22 @@ export type NatsProgram = { readonly file: string; readonly origin: string }
  *
  * @throws Error that says what is missing and how to get it
  */
-export function findNats(options: { path: string | undefined; toolsDir: string }): NatsProgram {
+export async function findNats(options: {
+  path: string | undefined
+  toolsDir: string
+}): Promise<NatsProgram> {
   const onPath = findProgram('nats-server', options.path)
   if (onPath !== undefined && isRecent(onPath)) return { file: onPath, origin: 'PATH' }
   const built = findProgram('nats-server', options.toolsDir)
   if (built !== undefined && isRecent(built)) return { file: built, origin: 'tools folder' }
-  const go = findProgram('go', options.path, ['/usr/local/go/bin'])
+  const go = findGo(options.path)
   if (go === undefined) {
     throw new Error(
       'nats-server 2.12 or newer is needed and was not found: install it (https://docs.nats.io, brew install nats-server), or install Go (https://go.dev/dl) so that it can be built here',
     )
   }
   mkdirSync(options.toolsDir, { recursive: true })
-  execFileSync(go, ['install', MODULE], {
-    stdio: 'pipe',
+  await promisify(execFile)(go, ['install', MODULE], {
     timeout: BUILD_MS_MAX,
     // oxlint-disable-next-line node/no-process-env -- Go needs HOME and its own settings
     env: { ...process.env, GOBIN: options.toolsDir, CGO_ENABLED: '0' },

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
@@ -14,11 +14,14 @@ import {
 import { createRequire } from 'node:module'
 import { arch, platform, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import pg from 'pg'
 import { freePort, startChild, untilReady } from './child.ts'
 import { findProgram, versionFolders } from './find-program.ts'
+import { endLeftover } from './leftover.ts'
 
 const VERSION_MIN = 15
+const INIT_MS_MAX = 120_000
 const START_MS_MAX = 60_000
 
 /** A PostgreSQL server of our own on 127.0.0.1. */
@@ -59,16 +62,14 @@ export async function startPostgres(options: {
     writeFileSync(passwordFile, randomBytes(24).toString('base64url'), { mode: 0o600 })
     if (owner !== undefined) chownSync(passwordFile, owner.uid, owner.gid)
     const args = ['-D', data, '-U', 'postgres', '-A', 'scram-sha-256', '--pwfile', passwordFile]
-    execFileSync(
+    await promisify(execFile)(
       join(folder, 'initdb'),
       [...args, '-E', 'UTF8', '--no-locale', '--no-instructions'],
-      {
-        stdio: 'pipe',
-        cwd: base,
-        ...as,
-      },
+      { cwd: base, timeout: INIT_MS_MAX, ...as },
     )
   }
+  const pidFile = join(base, 'postgres.pid')
+  await endLeftover({ pidFile, folder: data, signal: 'SIGINT' })
   const port = options.port ?? (await freePort())
   const logFile = join(base, 'postgres.log')
   writeFileSync(logFile, '')
@@ -88,6 +89,7 @@ export async function startPostgres(options: {
       ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ],
     logFile,
+    pidFile,
     cwd: base,
     ...as,
   })
@@ -110,10 +112,13 @@ async function answers(connectionString: string): Promise<void> {
   }
 }
 
+/** @throws Error that says what is missing and how to get it */
 function findPostgres(path: string | undefined): { folder: string; origin: string } {
   const found = findProgram('postgres', path, [
     ...versionFolders('/usr/lib/postgresql', 'bin'),
+    // Homebrew, on Apple and on Intel processors: postgresql@17/bin.
     ...versionFolders('/opt/homebrew/opt', 'bin'),
+    ...versionFolders('/usr/local/opt', 'bin'),
   ])
   if (found !== undefined) {
     const folder = dirname(realpathSync(found))

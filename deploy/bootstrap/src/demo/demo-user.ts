@@ -31,9 +31,9 @@ const DEVELOPER_RULES = [
 /** A user, a group, a role and a grant to try things with. */
 export async function prepareDemoUser(
   api: ApiClient,
-  names: { user: string; group: string; label: Readonly<Record<string, string>> },
+  names: { user: string; group: string; grant: string; label: Readonly<Record<string, string>> },
 ): Promise<void> {
-  const { user, group, label } = names
+  const { user, group, grant, label } = names
   await unlessThere(api.call('POST', '/v1/groups', { name: group }))
   await unlessThere(api.call('POST', '/v1/users', { name: user, displayName: 'Demo user' }))
   await api.call('POST', `/v1/groups/${group}/members`, { user })
@@ -45,7 +45,7 @@ export async function prepareDemoUser(
     clusterSelector: { matchLabels: label },
     namespaces: { all: true },
   }
-  await unlessThere(api.call('POST', '/v1/grants', { name: `${group}-demo`, terms }))
+  await unlessThere(api.call('POST', '/v1/grants', { name: grant, terms }))
 }
 
 /** A kubeconfig of the user, for one cluster. */

@@ -20,18 +20,48 @@ const PORTS = [
 
 export type Ports = Readonly<Record<(typeof PORTS)[number], number>>
 
+/** Known outside of this machine's processes: in kubeconfigs, to agents, to people. */
+const KNOWN_OUTSIDE = new Set<string>(['relay', 'gateway', 'console'])
+
 /** Free ports, found once and kept: kubeconfigs and agents of an earlier run go on working. */
 export async function keepPorts(dir: string): Promise<Ports> {
-  const file = join(dir, 'ports.json')
-  const known: Partial<Record<string, number>> = existsSync(file)
-    ? JSON.parse(readFileSync(file, 'utf8'))
-    : {}
-  const ports: Record<string, number> = {}
+  const ports: Record<string, number> = { ...knownPorts(dir) }
   for (const name of PORTS) {
-    ports[name] = known[name] ?? (await findPort((port) => !Object.values(ports).includes(port)))
+    ports[name] ??= await findPort((port) => !Object.values(ports).includes(port))
   }
-  writeFileSync(file, JSON.stringify(ports, undefined, 2))
+  writeFileSync(fileIn(dir), JSON.stringify(ports, undefined, 2))
   return toPorts(ports)
+}
+
+/**
+ * The kept ports, to listen on now. One that somebody else took meanwhile is replaced, unless others
+ * know it.
+ *
+ * @throws Error that names a port that is taken
+ */
+export async function claimPorts(dir: string): Promise<Ports> {
+  const kept: Record<string, number> = {}
+  for (const [name, port] of Object.entries(knownPorts(dir))) {
+    if (await isFree(port)) {
+      kept[name] = port
+      continue
+    }
+    if (KNOWN_OUTSIDE.has(name)) {
+      throw new Error(
+        `port ${port}, where the ${name} listens, is taken by another program: end that, or start anew with --fresh (kubeconfigs and agents know the port)`,
+      )
+    }
+  }
+  if (existsSync(fileIn(dir))) writeFileSync(fileIn(dir), JSON.stringify(kept))
+  return await keepPorts(dir)
+}
+
+function knownPorts(dir: string): Record<string, number> {
+  return existsSync(fileIn(dir)) ? JSON.parse(readFileSync(fileIn(dir), 'utf8')) : {}
+}
+
+function fileIn(dir: string): string {
+  return join(dir, 'ports.json')
 }
 
 // Below what systems give to outgoing connections: one of those could sit on the port at a later start.
@@ -39,7 +69,7 @@ const PORT_MIN = 20_000
 const PORT_MAX = 32_000
 const TRIES_MAX = 200
 
-async function findPort(isWanted: (port: number) => boolean): Promise<number> {
+export async function findPort(isWanted: (port: number) => boolean = () => true): Promise<number> {
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const port = randomInt(PORT_MIN, PORT_MAX)
     if (isWanted(port) && (await isFree(port))) return port

@@ -1,11 +1,10 @@
-import { join } from 'node:path'
 import { type ClosingStack, createClosingStack } from '@postern/lifecycle'
 import type { RunningService } from '@postern/service'
 import type { Log } from '@postern/telemetry'
 import { SERVICES, type ServiceName } from './environment.ts'
 import { type Servers, startServers } from './start-servers.ts'
 import { createStartService } from './start-services.ts'
-import type { Step } from './step.ts'
+import { type Step, untilAllEnd } from './step.ts'
 
 /** The whole platform on this machine: PostgreSQL, nats-server, and every service in this process. */
 export type Platform = Servers & {
@@ -33,7 +32,7 @@ export async function startPlatform(options: {
     return await start({ ...options, stack })
   } catch (cause) {
     await stack.close()
-    throw new Error(`the platform could not be started; see ${join(dir, 'postern.log')}`, { cause })
+    throw new Error('the platform could not be started', { cause })
   }
 
   async function start({ stack: closing }: { stack: ClosingStack }) {
@@ -54,11 +53,7 @@ export async function startPlatform(options: {
     }
     // Everybody else asks identity who somebody is.
     await startOne('identity')
-    // All of them, also when one fails: none may be left behind.
-    const others = SERVICES.filter((name) => name !== 'identity').map(startOne)
-    for (const outcome of await Promise.allSettled(others)) {
-      if (outcome.status === 'rejected') throw outcome.reason
-    }
+    await untilAllEnd(SERVICES.filter((name) => name !== 'identity').map(startOne))
     await step('ready', () => untilReady(running))
     return {
       ...servers,

@@ -11,9 +11,9 @@ import {
 import { environment } from '../config.ts'
 import { prepareDatabases } from './databases.ts'
 import { natsUsers, type ServiceName, serviceEnvironment } from './environment.ts'
-import { keepPorts, type Ports } from './ports.ts'
+import { claimPorts, type Ports } from './ports.ts'
 import { prepareSecrets, type SecretFiles } from './secrets.ts'
-import type { Step } from './step.ts'
+import { type Step, untilAllEnd } from './step.ts'
 
 /** Everything that services need to be started, on this machine. */
 export type Servers = {
@@ -46,7 +46,7 @@ export async function startServers(options: {
 }): Promise<Servers> {
   const { dir, step, closing } = options
   mkdirSync(dir, { recursive: true, mode: 0o700 })
-  const ports = await keepPorts(dir)
+  const ports = await claimPorts(dir)
   const secrets = await step('secrets and certificates', () =>
     prepareSecrets({ dir: join(dir, 'secrets'), ...WEB_NAMES, now: new Date() }),
   )
@@ -54,12 +54,15 @@ export async function startServers(options: {
     startPostgres({ dir: join(dir, 'postgres'), port: ports.postgres, path: environment.path }),
   )
   closing.defer('PostgreSQL', () => postgres.stop())
-  const program = findNats({ path: environment.path, toolsDir: environment.toolsDir })
+  // Built the first time, where it is not installed.
+  const program = await step('program of nats-server', () =>
+    findNats({ path: environment.path, toolsDir: environment.toolsDir }),
+  )
   const nats = restartable(() =>
     startNats({ dir: join(dir, 'nats'), port: ports.nats, users: natsUsers(secrets), program }),
   )
   closing.defer('nats-server', () => nats.stop())
-  await Promise.all([
+  await untilAllEnd([
     step('PostgreSQL', () => postgres.start()),
     step('nats-server', () => nats.start()),
   ])

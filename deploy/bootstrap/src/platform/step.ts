@@ -3,6 +3,13 @@ import pc from 'picocolors'
 /** Does a step of a longer job and says how long it took. */
 export type Step = <T>(name: string, work: () => Promise<T>) => Promise<T>
 
+/** Waits for all of them, also when one fails: what a step starts must not be left behind. */
+export async function untilAllEnd(steps: readonly Promise<void>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(steps)) {
+    if (outcome.status === 'rejected') throw outcome.reason
+  }
+}
+
 /** Prints each step with its time. Steps under way at the same time each get their own line. */
 export function printedSteps(say: (line: string) => void): Step {
   return async (name, work) => {

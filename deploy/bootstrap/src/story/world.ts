@@ -3,13 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { KubeClusterPrograms } from '@postern/local-servers'
 import { createLog } from '@postern/telemetry'
-import {
-  buildDemoCluster,
-  type DemoCluster,
-  joinCluster,
-  startDemoCluster,
-} from '../demo/demo-cluster.ts'
+import { buildDemoCluster, type DemoCluster, startDemoCluster } from '../demo/demo-cluster.ts'
 import { kubeconfigFor } from '../demo/demo-user.ts'
+import { joinCluster } from '../demo/join-cluster.ts'
 import { createKubectl, type Kubectl } from '../demo/kubectl.ts'
 import { type Administrator, signInAdministrator } from '../platform/administrator.ts'
 import { type Platform, startPlatform } from '../platform/start-platform.ts'
