@@ -17,12 +17,14 @@ export {
   type StatusOrder,
   statusJson,
 } from './kube-status.ts'
+export { type HeadRefusal, type IncomingHead, REQUEST_METHODS } from './request-head.ts'
 export {
   contentLengthOf,
   findForbiddenHeader,
   findIdentityHeader,
   forwardableRequestHeaders,
 } from './request-headers.ts'
+export { type HeadBudget, RequestReader } from './request-reader.ts'
 export {
   framingFor,
   lastChunk,
@@ -42,3 +44,4 @@ export {
   type ResponseReader,
   type ResponseReceiver,
 } from './response-reader.ts'
+export { wantedUpgrade } from './wanted-upgrade.ts'

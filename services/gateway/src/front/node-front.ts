@@ -3,12 +3,11 @@ import { performServerHandshake, type ServerHttp2Session } from 'node:http2'
 import { createServer, type Server } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
-import { toHeaderLines } from '@postern/kube-http'
+import { toHeaderLines, wantedUpgrade } from '@postern/kube-http'
 import type { Front, FrontHead, RequestHandler, ServingCertificate } from './front-interface.ts'
 import { http1FramingError } from './http1-framing.ts'
 import { http1Request, http1Upgrade, refuseConnection } from './http1-request.ts'
 import { http2Request, parseHttp2Head, refuseStream } from './http2-request.ts'
-import { wantedUpgrade } from './wanted-upgrade.ts'
 
 const HEADER_BYTES_MAX = 1024 * 1024
 const HEADER_TIMEOUT_MS = 32_000

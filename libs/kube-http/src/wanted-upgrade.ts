@@ -1,5 +1,5 @@
-import type { HeaderLines, UpgradeProtocol } from '@postern/kube-http'
-import { headerValues } from './header-values.ts'
+import type { UpgradeProtocol } from './head.ts'
+import { type HeaderLines, valuesOf } from './header-lines.ts'
 
 /** `malformed` is answered with 400: neither forwarded as it is nor as a plain request. */
 export type WantedUpgrade =
@@ -12,14 +12,14 @@ export type WantedUpgrade =
  * contains "upgrade", Node only for the token: whatever is not plainly one of the two is malformed.
  */
 export function wantedUpgrade(method: string, headers: HeaderLines): WantedUpgrade {
-  const upgrades = headerValues(headers, 'upgrade')
-  const connection = headerValues(headers, 'connection').join(',').toLowerCase()
+  const upgrades = valuesOf(headers, 'upgrade')
+  const connection = valuesOf(headers, 'connection').join(',').toLowerCase()
   const isWanted = connection.split(',').some((token) => token.trim() === 'upgrade')
   if (upgrades.length === 0 && !connection.includes('upgrade')) return { kind: 'none' }
   if (upgrades.length !== 1 || !isWanted) return malformed('the upgrade is malformed')
-  if (headerValues(headers, 'http2-settings').length > 0) return malformed('h2c is not served')
-  const hasLength = headerValues(headers, 'content-length').some((length) => length !== '0')
-  if (hasLength || headerValues(headers, 'transfer-encoding').length > 0) {
+  if (valuesOf(headers, 'http2-settings').length > 0) return malformed('h2c is not served')
+  const hasLength = valuesOf(headers, 'content-length').some((length) => length !== '0')
+  if (hasLength || valuesOf(headers, 'transfer-encoding').length > 0) {
     return malformed('an upgrade has no body')
   }
   const [wanted = ''] = upgrades

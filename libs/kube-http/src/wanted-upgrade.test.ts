@@ -1,6 +1,6 @@
-import type { HeaderLines } from '@postern/kube-http'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { HeaderLines } from './header-lines.ts'
 import { wantedUpgrade } from './wanted-upgrade.ts'
 
 test('UP-08: what kube-apiserver could take for an upgrade is either one of the two or malformed', () => {

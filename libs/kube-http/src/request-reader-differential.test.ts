@@ -1,0 +1,250 @@
+import { createServer, type IncomingMessage } from 'node:http'
+import { Duplex } from 'node:stream'
+import fc from 'fast-check'
+import { afterAll, expect, test } from 'vitest'
+import { RequestReader } from './request-reader.ts'
+
+// oxlint-disable-next-line node/no-process-env -- how long to look, and to repeat a run that failed
+const { POSTERN_TEST_FUZZ_RUNS, POSTERN_TEST_FUZZ_SEED } = process.env
+const numRuns = Number(POSTERN_TEST_FUZZ_RUNS ?? 3_000)
+const seed = Number(POSTERN_TEST_FUZZ_SEED ?? Date.now() & 0x7fffffff)
+
+/** One request as a reader understood it. `end`: the offset behind it. */
+type Understood = { start: string; headers: string[]; body: string }
+type Split = Understood & { bodyAt: number; end: number }
+
+/** What our reader takes out of the bytes, as far as requests are whole. */
+function ours(bytes: Buffer): Split[] {
+  const requests: Split[] = []
+  let body = ''
+  let bodyAt = 0
+  const reader = new RequestReader(
+    (part) => {
+      body += part.toString('latin1')
+    },
+    { bytesLeft: 1 << 24 },
+  )
+  let rest = bytes
+  while (rest.length > 0 && reader.state !== 'over') {
+    const inHead = reader.head === undefined
+    rest = reader.push(rest)
+    const at = bytes.length - rest.length
+    if (inHead) bodyAt = at
+    if (reader.state !== 'done' || reader.head === undefined) continue
+    const { method, target, headers } = reader.head
+    requests.push({ start: `${method} ${target}`, headers: headers.flat(), body, bodyAt, end: at })
+    body = ''
+    reader.next()
+  }
+  return requests
+}
+
+const server = createServer({ maxHeaderSize: 1 << 20, requireHostHeader: false })
+let heard: { message: IncomingMessage; chunks: Buffer[] }[] = []
+server.on('request', (message: IncomingMessage) => hear(message))
+server.on('connect', (message: IncomingMessage) => hear(message))
+server.on('upgrade', (message: IncomingMessage) => hear(message))
+server.on('clientError', (_error, socket) => socket.destroy())
+afterAll(() => server.close())
+
+function hear(message: IncomingMessage): void {
+  const chunks: Buffer[] = []
+  heard.push({ message, chunks })
+  message.on('data', (chunk: Buffer) => chunks.push(chunk))
+  message.on('error', () => {})
+}
+
+/** What Node's own parser, llhttp, understands: whole requests up to the first it refuses. */
+async function llhttp(bytes: Buffer): Promise<Understood[]> {
+  heard = []
+  const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
+  socket.on('error', () => {})
+  server.emit('connection', socket)
+  socket.push(bytes)
+  for (let turns = 0; turns < 4; turns += 1) await new Promise((resolve) => setImmediate(resolve))
+  const requests = heard.filter(({ message }) => message.complete)
+  socket.destroy()
+  return requests.map(({ message, chunks }) => ({
+    start: `${message.method} ${message.url}`,
+    headers: message.rawHeaders.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text)),
+    body: Buffer.concat(chunks).toString('latin1'),
+  }))
+}
+
+/** The ways in which parsers out there are known to be lenient, each a switch. */
+type Leniency = {
+  lineEnd: RegExp
+  lengthWins: boolean
+  takesLast: boolean
+  chunkedAnywhere: boolean
+  joinsFolds: boolean
+  trimsNames: boolean
+}
+
+/** Where such a parser sees the body of the first request begin and end; NaN where it cannot say. */
+function lenientSplit(text: string, leniency: Leniency): { bodyAt: number; end: number } {
+  const { lineEnd, lengthWins, takesLast, chunkedAnywhere, joinsFolds, trimsNames } = leniency
+  const lines = new RegExp(lineEnd, 'y')
+  const fields: [string, string][] = []
+  let at = 0
+  const line = () => {
+    const found = new RegExp(lineEnd, 'g')
+    found.lastIndex = at
+    const match = found.exec(text)
+    if (match === null) return undefined
+    const content = text.slice(at, match.index)
+    at = match.index + match[0].length
+    return content
+  }
+  // As some do, empty lines before the request are passed over.
+  for (lines.lastIndex = 0; lines.test(text); ) at = lines.lastIndex
+  line()
+  for (let field = line(); field !== ''; field = line()) {
+    if (field === undefined) return { bodyAt: Number.NaN, end: Number.NaN }
+    const last = fields.at(-1)
+    if (/^[ \t]/.test(field) && joinsFolds && last !== undefined) last[1] += field
+    const colon = field.indexOf(':')
+    const name = field.slice(0, Math.max(0, colon))
+    fields.push([(trimsNames ? name.trim() : name).toLowerCase(), field.slice(colon + 1)])
+  }
+  const bodyAt = at
+  const said = (wanted: string) => {
+    const values = fields.filter(([name]) => name === wanted).map(([, value]) => value.trim())
+    return takesLast ? values.at(-1) : values[0]
+  }
+  const encoding = said('transfer-encoding')?.toLowerCase()
+  const isChunked = chunkedAnywhere ? encoding?.includes('chunked') : encoding === 'chunked'
+  const length = said('content-length')
+  if (isChunked !== true || (lengthWins && length !== undefined)) {
+    return { bodyAt, end: bodyAt + Number.parseInt(length ?? '0', 10) }
+  }
+  for (;;) {
+    const size = Number.parseInt(line() ?? '', 16)
+    if (Number.isNaN(size)) return { bodyAt, end: Number.NaN }
+    at += size
+    if (size === 0) break
+    line()
+  }
+  while (line() !== '') if (at >= text.length) break
+  return { bodyAt, end: at }
+}
+
+const STARTS = ['GET /api HTTP/1.1', 'POST /a?b=c HTTP/1.1', 'PUT /a HTTP/1.1', 'HEAD / HTTP/1.1']
+const LINES = [
+  'Host: h',
+  'Content-Length: 5',
+  'Content-Length: 0',
+  'Content-Length: 05',
+  'Content-Length: 5, 5',
+  'Transfer-Encoding: chunked',
+  'Transfer-Encoding: CHUNKED',
+  'Transfer-Encoding: gzip, chunked',
+  'Transfer-Encoding: xchunked',
+  'Transfer-Encoding : chunked',
+  'Content_Length: 9',
+  'Connection: close',
+  'Connection: Content-Length, Transfer-Encoding',
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Expect: 100-continue',
+  'X-A: b',
+  'X-A:',
+  ' folded: 1',
+  'x"y: 1',
+]
+const BODIES = [
+  '',
+  'hello',
+  '0\r\n\r\n',
+  '5\r\nhello\r\n0\r\n\r\n',
+  '5;a=b\r\nhello\r\n0;c="d"\r\nX-T: 1\r\n\r\n',
+  '5 ;a\r\nhello\r\n0\r\n\r\n',
+  '0x5\r\nhello\r\n0\r\n\r\n',
+  '5\nhello\n0\n\n',
+  '0\r\nContent-Length: 3\r\n\r\nabc',
+]
+const SPECKS = [
+  '\r',
+  '\n',
+  '\r\n',
+  ' ',
+  '\t',
+  '\0',
+  ':',
+  ',',
+  ';',
+  '\x0b',
+  '\x7f',
+  '\x80',
+  '0',
+  'a',
+]
+
+const request = fc
+  .record({
+    start: fc.constantFrom(...STARTS),
+    lines: fc.array(fc.constantFrom(...LINES), { maxLength: 3 }),
+    host: fc.boolean(),
+    body: fc.constantFrom(...BODIES),
+  })
+  .map(({ start, lines, host, body }) =>
+    [start, ...(host ? ['Host: h'] : []), ...lines, '', body].join('\r\n'),
+  )
+/** Whole requests in a row, most with something small put in, taken out or doubled. */
+const sent = fc
+  .record({
+    text: fc.array(request, { minLength: 1, maxLength: 3 }).map((all) => all.join('')),
+    changes: fc.array(
+      fc.record({
+        at: fc.double({ min: 0, max: 1, noNaN: true }),
+        remove: fc.nat(2),
+        insert: fc.oneof(fc.constant(''), fc.constantFrom(...SPECKS), fc.constantFrom(...LINES)),
+      }),
+      { maxLength: 2 },
+    ),
+  })
+  .map(({ text, changes }) =>
+    changes.reduce((all, { at, remove, insert }) => {
+      const index = Math.floor(at * all.length)
+      return all.slice(0, index) + insert + all.slice(index + remove)
+    }, text),
+  )
+
+test('nothing is read that llhttp refuses, and everything as llhttp reads it', async () => {
+  let accepted = 0
+  await fc.assert(
+    fc.asyncProperty(sent, async (text) => {
+      const bytes = Buffer.from(text, 'latin1')
+      const taken = ours(bytes)
+      accepted += taken.length
+      const understood = await llhttp(bytes)
+      const expected = taken.map(({ start, headers, body }) => ({ start, headers, body }))
+      expect(understood.slice(0, taken.length)).toEqual(expected)
+    }),
+    { seed, numRuns },
+  )
+  // Not by refusing everything.
+  expect(accepted).toBeGreaterThan(numRuns / 20)
+}, 600_000)
+
+test('no request that is read could be split differently by a parser that is lenient in whatever way', () => {
+  const leniencies = fc.record({
+    lineEnd: fc.constantFrom(/\r\n/, /\r?\n/, /\r\n|\n|\r/),
+    lengthWins: fc.boolean(),
+    takesLast: fc.boolean(),
+    chunkedAnywhere: fc.boolean(),
+    joinsFolds: fc.boolean(),
+    trimsNames: fc.boolean(),
+  })
+  fc.assert(
+    fc.property(sent, leniencies, (text, leniency) => {
+      const [first] = ours(Buffer.from(text, 'latin1'))
+      if (first === undefined) return
+      const { bodyAt, end } = first
+      // A lone CR is no end of a line inside a body, but to a parser that takes it for one.
+      if (leniency.lineEnd.source === '\\r\\n|\\n|\\r' && /\r(?!\n)/.test(text)) return
+      expect(lenientSplit(text, leniency)).toEqual({ bodyAt, end })
+    }),
+    { seed, numRuns: 2 * numRuns },
+  )
+})
