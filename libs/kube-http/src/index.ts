@@ -29,6 +29,8 @@ export {
   framingFor,
   lastChunk,
   type OutgoingRequest,
+  type PreparedLines,
+  prepareLines,
   type RequestFraming,
   writeChunk,
   writeRequestHead,

@@ -1,4 +1,5 @@
-import { type HeaderLines, isFieldValue, isToken, valuesOf } from './header-lines.ts'
+import { type HeaderLines, isFieldValue, valuesOf } from './header-lines.ts'
+import { headerName } from './header-names.ts'
 
 /**
  * What a client may say to kube-apiserver. Whatever is not named here does not leave the gateway.
@@ -27,43 +28,16 @@ const FORWARDED = new Set([
   'user-agent',
   'x-stream-protocol-version',
 ])
-/** RFC 9110, 7.6.1, and the older ones. */
-const HOP_BY_HOP = new Set([
-  'connection',
-  'http2-settings',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
-/** What only the agent or the gateway itself says. */
-const OURS = new Set(['audit-id', 'authorization', 'cookie', 'expect', 'host', 'traceparent'])
-const IDENTITY_PREFIXES = ['impersonate-', 'x-remote-']
 /** kube-apiserver's own convention for those who cannot set headers on a WebSocket. */
 const BEARER_PROTOCOL = /^base64url\.bearer\.authorization\.k8s\.io\./i
 const CONTENT_LENGTH = /^\d{1,15}$/
-
-/** Some servers read `_` as `-`, so both spellings are one name. */
-const spelled = (name: string): string => name.toLowerCase().replaceAll('_', '-')
-
-/** RFC 9110, 7.6.1: only for the next hop. */
-export const isHopByHop = (name: string): boolean => HOP_BY_HOP.has(spelled(name))
-
-function isIdentityHeader(name: string): boolean {
-  const key = spelled(name).trim()
-  return IDENTITY_PREFIXES.some((prefix) => key.startsWith(prefix))
-}
 
 /**
  * The first header, as written, that claims an identity: Impersonate-* or X-Remote-* in any spelling.
  * A request that has one is refused on every path, before anything else is believed.
  */
 export function findIdentityHeader(headers: HeaderLines): string | undefined {
-  return headers.find(([name]) => isIdentityHeader(name))?.[0]
+  return headers.find(([name]) => headerName(name).isIdentity)?.[0]
 }
 
 /**
@@ -74,7 +48,7 @@ export function forwardableRequestHeaders(headers: HeaderLines): HeaderLines {
   const named = namedInConnection(headers)
   const kept: [string, string][] = []
   for (const [name, value] of headers) {
-    const key = name.toLowerCase()
+    const { key } = headerName(name)
     if (!FORWARDED.has(key) || named.has(key) || !isFieldValue(value)) continue
     if (key === 'sec-websocket-protocol') {
       const protocols = withoutBearer(value)
@@ -99,10 +73,11 @@ export function contentLengthOf(headers: HeaderLines): number | 'none' | undefin
  * the message is framed, is the agent alone.
  */
 export function findForbiddenHeader(headers: HeaderLines): string | undefined {
-  return headers.find(([name]) => {
-    const key = spelled(name)
-    return !isToken(name) || OURS.has(key) || HOP_BY_HOP.has(key) || isIdentityHeader(name)
-  })?.[0]
+  for (const [name] of headers) {
+    const { isToken, isOurs, isHopByHop: isNextHops, isIdentity } = headerName(name)
+    if (!isToken || isOurs || isNextHops || isIdentity) return name
+  }
+  return undefined
 }
 
 function namedInConnection(headers: HeaderLines): ReadonlySet<string> {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { HeadError } from './head-codec.ts'
 import type { HeaderLines } from './header-lines.ts'
-import { framingFor, writeChunk, writeRequestHead } from './request-writer.ts'
+import { framingFor, prepareLines, writeChunk, writeRequestHead } from './request-writer.ts'
 
 const good = {
   method: 'POST',
@@ -17,7 +17,7 @@ test('the framing is ours, whatever the headers say', () => {
     ['Connection', 'keep-alive'],
     ['Transfer-Encoding', 'identity'],
   ]
-  const text = writeRequestHead({ ...good, headers }).toString()
+  const text = writeRequestHead({ ...good, headers })
   expect(text).toBe('POST /api HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
 })
 
@@ -29,6 +29,13 @@ test.each([
   { name: 'a line break in the method', change: { method: 'GET /\r\n' } },
 ])('$name cannot split a request', ({ change }) => {
   expect(() => writeRequestHead({ ...good, ...change })).toThrow(HeadError)
+})
+
+test('what is prepared once is checked as strictly, and stands before the rest', () => {
+  expect(() => prepareLines([['Authorization', 'Bearer a\r\nB: c']])).toThrow(HeadError)
+  const prepared = prepareLines([['Host', 'x']])
+  const text = writeRequestHead({ ...good, prepared, headers: [['A', 'b']] })
+  expect(text).toBe('POST /api HTTP/1.1\r\nHost: x\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n')
 })
 
 test.each([

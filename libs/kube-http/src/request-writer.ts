@@ -1,7 +1,8 @@
 import type { UpgradeProtocol } from './head.ts'
 import { HeadError } from './head-codec.ts'
-import { type HeaderLines, isFieldValue, isToken } from './header-lines.ts'
-import { contentLengthOf, isHopByHop } from './request-headers.ts'
+import { type HeaderLines, isFieldValue } from './header-lines.ts'
+import { headerName } from './header-names.ts'
+import { contentLengthOf } from './request-headers.ts'
 
 /** How the body of a request is delimited. Written by whoever writes the request, never copied. */
 export type RequestFraming =
@@ -10,10 +11,15 @@ export type RequestFraming =
   | { readonly kind: 'chunked' }
   | { readonly kind: 'upgrade'; readonly protocol: UpgradeProtocol }
 
+/** Header lines as they are written, checked. */
+export type PreparedLines = { readonly text: string }
+
 export type OutgoingRequest = {
   readonly method: string
   readonly target: string
-  /** With Host and whatever else is ours; without framing and hop-by-hop headers. */
+  /** What is the same in many requests, before the others. */
+  readonly prepared?: PreparedLines
+  /** With whatever is ours; without framing and hop-by-hop headers. */
   readonly headers: HeaderLines
   readonly framing: RequestFraming
 }
@@ -33,18 +39,30 @@ export function framingFor(method: string, headers: HeaderLines): RequestFraming
   return WITHOUT_BODY.has(method) ? { kind: 'none' } : { kind: 'chunked' }
 }
 
-/** The bytes of a request's head. @throws HeadError if a part of it could end or split the head */
-export function writeRequestHead({ method, target, headers, framing }: OutgoingRequest): Buffer {
+/** A request's head, one character a byte. @throws HeadError if a part of it could end or split the head */
+export function writeRequestHead(request: OutgoingRequest): string {
+  const { method, target, prepared, headers, framing } = request
   if (!METHOD.test(method)) throw new HeadError('malformed method')
   if (!TARGET.test(target)) throw new HeadError('malformed target')
-  let text = `${method} ${target} HTTP/1.1\r\n`
+  const lines = (prepared?.text ?? '') + writeLines(headers)
+  return `${method} ${target} HTTP/1.1\r\n${lines}${framingLines(framing)}\r\n`
+}
+
+/** Checks and writes once what goes with many requests. @throws HeadError */
+export function prepareLines(headers: HeaderLines): PreparedLines {
+  return { text: writeLines(headers) }
+}
+
+function writeLines(headers: HeaderLines): string {
+  let text = ''
   for (const [name, value] of headers) {
-    if (!isToken(name)) throw new HeadError('malformed header name')
+    const { isToken, isHopByHop, key } = headerName(name)
+    if (!isToken) throw new HeadError('malformed header name')
     if (!isFieldValue(value)) throw new HeadError('malformed header value')
-    if (isHopByHop(name) || name.toLowerCase() === 'content-length') continue
+    if (isHopByHop || key === 'content-length') continue
     text += `${name}: ${value}\r\n`
   }
-  return Buffer.from(`${text}${framingLines(framing)}\r\n`, 'latin1')
+  return text
 }
 
 /** One chunk of a chunked body; nothing for no bytes, which would end it. */

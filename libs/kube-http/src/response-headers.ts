@@ -1,7 +1,7 @@
 import { AGENT_ERROR_HEADER } from './agent-error.ts'
 import type { ResponseHead } from './head.ts'
 import { type HeaderLines, valuesOf } from './header-lines.ts'
-import { isHopByHop } from './request-headers.ts'
+import { headerName } from './header-names.ts'
 
 const FORWARDED = new Set([
   'accept-ranges',
@@ -30,7 +30,7 @@ const FORWARDED_PREFIX = 'x-kubernetes-pf-'
 /** What of the cluster's headers reaches the client: an allow-list, line by line. */
 export function forwardableResponseHeaders(headers: HeaderLines): HeaderLines {
   return headers.filter(([name]) => {
-    const key = name.toLowerCase()
+    const { key } = headerName(name)
     return FORWARDED.has(key) || key.startsWith(FORWARDED_PREFIX)
   })
 }
@@ -42,5 +42,8 @@ export function isForwardingRedirect({ status, headers }: ResponseHead): boolean
 
 /** What an agent takes over from kube-apiserver's answer: end-to-end headers, no words of its own. */
 export function endToEndHeaders(headers: HeaderLines): HeaderLines {
-  return headers.filter(([name]) => !isHopByHop(name) && name.toLowerCase() !== AGENT_ERROR_HEADER)
+  return headers.filter(([name]) => {
+    const { key, isHopByHop } = headerName(name)
+    return !isHopByHop && key !== AGENT_ERROR_HEADER
+  })
 }

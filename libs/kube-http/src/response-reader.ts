@@ -17,7 +17,10 @@ export type ResponseReceiver = {
 }
 
 export type ResponseReader = {
-  /** @throws HttpSyntaxError; then nothing more may be pushed */
+  /**
+   * Keeps nothing of the chunk.
+   * @throws HttpSyntaxError; then nothing more may be pushed
+   */
   push(chunk: Buffer): void
   /**
    * The connection ended.
@@ -42,6 +45,10 @@ const STATUS_LINE = /^HTTP\/1\.1 ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
 const CHUNK_SIZE = /^([0-9A-Fa-f]{1,12})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?$/
 const LENGTH = /^\d{1,15}$/
 const CRLF = '\r\n'
+const HEAD_END = Buffer.from('\r\n\r\n')
+const LINE_END = Buffer.from(CRLF)
+const TAB = 0x09
+const SPACE = 0x20
 const EMPTY = Buffer.alloc(0)
 
 /** Reads one response, however the bytes are cut. */
@@ -113,17 +120,22 @@ class Reader implements ResponseReader {
   #readHead(bytes: Buffer): Buffer | undefined {
     const all = this.#kept.length === 0 ? bytes : Buffer.concat([this.#kept, bytes])
     // The end may have been cut: its first bytes are in what was kept.
-    const end = all.indexOf('\r\n\r\n', Math.max(0, this.#kept.length - 3), 'latin1')
+    const end = all.indexOf(HEAD_END, Math.max(0, this.#kept.length - 3))
     if (end === -1 ? all.length > this.#headBytesMax : end > this.#headBytesMax) {
       throw new HttpSyntaxError('the head is too large')
     }
     if (end === -1) {
-      this.#kept = all
+      this.#keep(all)
       return undefined
     }
     this.#kept = EMPTY
     this.#onHead(parseHead(all.toString('latin1', 0, end)))
     return all.subarray(end + 4)
+  }
+
+  /** A copy: what is pushed is good for the call only. */
+  #keep(bytes: Buffer): void {
+    this.#kept = this.#kept.length === 0 ? Buffer.from(bytes) : bytes
   }
 
   #onHead(head: ResponseHead): void {
@@ -139,9 +151,7 @@ class Reader implements ResponseReader {
       return
     }
     this.#framing = framingOf(this.#method, head)
-    this.#closes = valuesOf(head.headers, 'connection')
-      .flatMap((value) => value.toLowerCase().split(','))
-      .some((token) => token.trim() === 'close')
+    this.#closes = closes(head)
     this.#state = 'body'
     this.#part = this.#framing.kind === 'chunked' ? 'size' : 'data'
     this.#left = this.#framing.kind === 'length' ? this.#framing.bytes : 0
@@ -171,11 +181,11 @@ class Reader implements ResponseReader {
   /** A size, the end of a chunk, or a trailer: one line each. */
   #readChunkLine(bytes: Buffer): Buffer | undefined {
     const all = this.#kept.length === 0 ? bytes : Buffer.concat([this.#kept, bytes])
-    const end = all.indexOf(CRLF, 0, 'latin1')
+    const end = all.indexOf(LINE_END)
     const max = this.#part === 'trailer' ? TRAILER_BYTES_MAX : LINE_BYTES_MAX
     if (end === -1 ? all.length > max : end > max) throw new HttpSyntaxError('a line is too long')
     if (end === -1) {
-      this.#kept = all
+      this.#keep(all)
       return undefined
     }
     this.#kept = EMPTY
@@ -216,20 +226,40 @@ class Reader implements ResponseReader {
 }
 
 function parseHead(text: string): ResponseHead {
-  const [statusLine = '', ...lines] = text.split(CRLF)
+  let end = text.indexOf(CRLF)
+  const statusLine = end === -1 ? text : text.slice(0, end)
   const status = STATUS_LINE.exec(statusLine)?.[1]
   if (status === undefined) throw new HttpSyntaxError('malformed status line')
-  if (lines.length > HEADERS_MAX) throw new HttpSyntaxError('too many headers')
-  return { status: Number(status), headers: lines.map(parseHeaderLine) }
+  const headers: (readonly [string, string])[] = []
+  while (end !== -1) {
+    if (headers.length === HEADERS_MAX) throw new HttpSyntaxError('too many headers')
+    const start = end + CRLF.length
+    end = text.indexOf(CRLF, start)
+    headers.push(parseHeaderLine(text.slice(start, end === -1 ? text.length : end)))
+  }
+  return { status: Number(status), headers }
 }
 
 function parseHeaderLine(line: string): readonly [string, string] {
   const colon = line.indexOf(':')
   const name = line.slice(0, Math.max(0, colon))
-  const value = line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')
+  let start = colon + 1
+  let end = line.length
+  while (start < end && isBlank(line.charCodeAt(start))) start += 1
+  while (end > start && isBlank(line.charCodeAt(end - 1))) end -= 1
+  const value = line.slice(start, end)
   // A line that begins with a space (obs-fold), a bare CR or LF, a space before the colon.
   if (!isToken(name) || !isFieldValue(value)) throw new HttpSyntaxError('malformed header')
   return [name, value]
+}
+
+const isBlank = (code: number): boolean => code === SPACE || code === TAB
+
+/** RFC 9112, 9.6. */
+function closes({ headers }: ResponseHead): boolean {
+  return valuesOf(headers, 'connection').some((value) =>
+    value.split(',').some((token) => token.trim().toLowerCase() === 'close'),
+  )
 }
 
 /** RFC 9112, 6.3, without what two readers may read in two ways. */

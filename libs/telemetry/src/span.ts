@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import {
   type Attributes,
   context,
+  INVALID_SPAN_CONTEXT,
   isSpanContextValid,
   ROOT_CONTEXT,
   type Span,
@@ -22,6 +23,8 @@ export type SpanOptions = {
 // Without an SDK the OpenTelemetry API forgets the context; trace ids must reach logs and audit
 // records all the same.
 const storage = new AsyncLocalStorage<TraceContext>()
+
+const NO_SPAN = trace.wrapSpanContext(INVALID_SPAN_CONTEXT)
 
 const KINDS = {
   internal: SpanKind.INTERNAL,
@@ -49,6 +52,7 @@ export async function withSpan<T>(
 /** A step of the trace that the caller ends: for streams, and for the data path. */
 export function startSpan(name: string, options: SpanOptions) {
   const parent = options.parent ?? currentTrace()
+  if (!isTracing()) return untraced(parent)
   const parentContext =
     parent === undefined
       ? ROOT_CONTEXT
@@ -72,6 +76,26 @@ export function startSpan(name: string, options: SpanOptions) {
     run: <T>(work: () => T): T =>
       storage.run(place, () => context.with(trace.setSpan(parentContext, span), work)),
   }
+}
+
+/** Whether anybody registered a tracer: without one a step has its ids, and nothing else is made. */
+function isTracing(): boolean {
+  const provider: unknown = trace.getTracerProvider()
+  return !isProxy(provider) || provider.getDelegateTracer('postern') !== undefined
+}
+
+/** The API answers a proxy of what the SDK registered, or will. */
+function isProxy(provider: unknown): provider is { getDelegateTracer(name: string): unknown } {
+  return (
+    typeof provider === 'object' &&
+    provider !== null &&
+    typeof Reflect.get(provider, 'getDelegateTracer') === 'function'
+  )
+}
+
+function untraced(parent: TraceContext | undefined) {
+  const place = nextTraceContext(parent)
+  return { span: NO_SPAN, trace: place, run: <T>(work: () => T): T => storage.run(place, work) }
 }
 
 /** Where in the trace the running code is. */

@@ -14,6 +14,7 @@ import { openKubernetes } from './adapters/open-kubernetes.ts'
 import { createSessionClient } from './adapters/session-client.ts'
 import { AgentRemovedError, createTunnelBrokerClient } from './adapters/tunnel-broker-client.ts'
 import type { AgentConfig } from './config.ts'
+import { createCredentialLines } from './forward/cluster-request.ts'
 import type { ForwardNeeds } from './forward/forward-needs.ts'
 import { forwardStream } from './forward/forward-stream.ts'
 import { forwardUpgrade } from './forward/forward-upgrade.ts'
@@ -40,7 +41,7 @@ export async function composeAgent(
 
   const signals = createAgentSignals(metrics)
   const kubernetes = await openKubernetes(config)
-  const { client: kube, host, dial } = kubernetes
+  const { client: kube, host, dial, dialReading } = kubernetes
   const secret = createIdentitySecret({ kube, namespace: kubernetes.namespace, log })
   const relays = createRelayList({ configured: config.relays, secret, log })
   const controlPlane = createControlPlane({
@@ -93,13 +94,24 @@ export async function composeAgent(
     log,
   })
 
-  const upstream = createUpstreamPool({ dial, connectionsMax: UPSTREAM_CONNECTIONS_MAX })
+  const upstream = createUpstreamPool({
+    dial: dialReading,
+    connectionsMax: UPSTREAM_CONNECTIONS_MAX,
+  })
   signals.observe({
     accounts: () => keeper.sessionIds.length,
     streams: () => live.count,
     connections: () => upstream.connections,
   })
-  const forward: ForwardNeeds = { keeper, upstream, dial, host, live, signals, log }
+  const forward: ForwardNeeds = {
+    keeper,
+    upstream,
+    dial,
+    credentials: createCredentialLines(host),
+    live,
+    signals,
+    log,
+  }
   const failed = (error: unknown) => log.error({ err: error }, 'request failed')
   let parked: ReturnType<typeof parkAgent> | undefined
 
@@ -121,10 +133,7 @@ export async function composeAgent(
         log,
         onMux(mux) {
           mux.onStream((stream, head) => {
-            forwardStream(stream, head, forward).catch((error: unknown) => {
-              failed(error)
-              stream.reset('failed', 'the agent failed')
-            })
+            forwardStream(stream, head, forward)
           })
         },
         onUpgrade(socket) {

@@ -10,6 +10,7 @@ import { toDuplex } from '@postern/mux'
 import { createMuxPair } from '@postern/mux/testing'
 import { createMetrics } from '@postern/telemetry'
 import { createSilentLog } from '@postern/telemetry/testing'
+import { createCredentialLines } from '../src/forward/cluster-request.ts'
 import type { ForwardNeeds } from '../src/forward/forward-needs.ts'
 import { forwardStream } from '../src/forward/forward-stream.ts'
 import { forwardUpgrade } from '../src/forward/forward-upgrade.ts'
@@ -26,6 +27,10 @@ export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
   const dial = () => dialKubernetes(server)
   const live = createLiveStreams()
   const broken: string[] = []
+  const upstream = createUpstreamPool({
+    dial: (onRead) => dialKubernetes(server, { onRead }),
+    connectionsMax: 8,
+  })
   const needs: ForwardNeeds = {
     keeper: {
       token: (sessionId) =>
@@ -34,9 +39,9 @@ export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
         Promise.resolve(sessionId === 'making' ? 'no-token' : 'unknown-session'),
       foundBroken: (sessionId) => broken.push(sessionId),
     },
-    upstream: createUpstreamPool({ dial, connectionsMax: 8 }),
+    upstream,
     dial,
-    host: `${server.host}:${server.port}`,
+    credentials: createCredentialLines(`${server.host}:${server.port}`),
     live,
     signals: createAgentSignals(createMetrics('agent')),
     log: createSilentLog(),
@@ -44,7 +49,7 @@ export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
   const pair = createMuxPair()
   const working: Promise<void>[] = []
   pair.server.onStream((stream, head) => {
-    working.push(forwardStream(stream, head, needs))
+    forwardStream(stream, head, needs)
   })
   const upgrades = createServer((socket) => {
     // The TLS of the tunnel is not what is tested here.
@@ -80,7 +85,7 @@ export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
       return socket
     },
     async close() {
-      needs.upstream.close()
+      upstream.close()
       pair.cut()
       for (const socket of sockets) socket.destroy()
       upgrades.close()

@@ -1,6 +1,6 @@
 import type { HeaderLines, RequestFraming } from '@postern/kube-http'
+import type { Upstream } from '../upstream/exchange.ts'
 import { UpstreamError } from '../upstream/upstream-error.ts'
-import type { UpstreamPool } from '../upstream/upstream-pool.ts'
 
 type KubeMethod = 'GET' | 'POST' | 'PUT' | 'DELETE'
 
@@ -32,7 +32,7 @@ const LINE_BYTES_MAX = 2 * 1024 * 1024
 const MESSAGE_CHARACTERS_MAX = 400
 
 export function createKubeClient(needs: {
-  readonly pool: UpstreamPool
+  readonly pool: Upstream
   readonly host: string
   readonly token: () => Promise<string>
 }): KubeClient {
@@ -61,30 +61,32 @@ export function createKubeClient(needs: {
     })
     answered.catch(() => undefined)
     let status = 0
-    const sending = await pool.open(
+    const sending = pool.send(
       { method, target: path, headers, framing },
       {
-        onHead: (head) => {
+        onReady(exchange) {
+          if (body !== undefined) exchange.write(body)
+          exchange.end()
+        },
+        onResponse: (head) => {
           status = head.status
         },
-        onBody(chunk) {
+        onResponseBytes(chunk) {
           try {
             onBody(chunk, status)
           } catch (error) {
             reject(error)
           }
         },
-        onDrain: () => {},
-        onEnd: () => resolve(status),
-        onError: (error) => reject(error),
+        onResponseEnd: () => resolve(status),
+        onRequestDrain: () => {},
+        onFailure: (error) => reject(error),
       },
     )
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
     if (signal.aborted) abort()
     try {
-      if (body !== undefined) sending.write(body)
-      sending.end()
       return await answered
     } catch (error) {
       sending.abort()
@@ -109,7 +111,7 @@ export function createKubeClient(needs: {
         const status = await exchange(order, (chunk) => {
           bytes += chunk.length
           if (bytes > ANSWER_BYTES_MAX) throw new UpstreamError('lost', 'the answer is too large')
-          chunks.push(chunk)
+          chunks.push(Buffer.from(chunk))
         })
         const answer = parseJson(Buffer.concat(chunks).toString('utf8'))
         if (status < 200 || status > 299) throw new KubeError(status, messageIn(answer, status))

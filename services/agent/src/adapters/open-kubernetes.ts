@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import { parseHostPort } from '@postern/lifecycle'
-import { dialKubernetes } from '../upstream/dial-kubernetes.ts'
+import { type DialReading, dialKubernetes } from '../upstream/dial-kubernetes.ts'
 import { createUpstreamPool } from '../upstream/upstream-pool.ts'
 import { createKubeClient, type KubeClient } from './kube-client.ts'
 import { openServiceAccount } from './service-account.ts'
@@ -12,7 +12,10 @@ export type Kubernetes = {
   readonly host: string
   /** The agent's own namespace. */
   readonly namespace: string
+  /** A connection of one's own. */
   readonly dial: () => Promise<TLSSocket>
+  /** For a pool. */
+  readonly dialReading: DialReading
   close(): void
 }
 
@@ -26,14 +29,16 @@ export async function openKubernetes(config: {
 }): Promise<Kubernetes> {
   const account = await openServiceAccount(config.serviceAccountDir)
   const address = parseHostPort(config.kubernetes)
-  const dial = () => dialKubernetes({ ...address, secureContext: account.secureContext })
-  const pool = createUpstreamPool({ dial, connectionsMax: OWN_CONNECTIONS_MAX })
+  const server = { ...address, secureContext: account.secureContext }
+  const dialReading: DialReading = (onRead) => dialKubernetes(server, { onRead })
+  const pool = createUpstreamPool({ dial: dialReading, connectionsMax: OWN_CONNECTIONS_MAX })
   const host = config.kubernetes
   return {
     client: createKubeClient({ pool, host, token: () => account.token() }),
     host,
     namespace: account.namespace,
-    dial,
+    dial: () => dialKubernetes(server),
+    dialReading,
     close: () => pool.close(),
   }
 }

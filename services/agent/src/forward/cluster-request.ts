@@ -6,10 +6,28 @@ import {
   HeadError,
   type HeaderLines,
   type OutgoingRequest,
+  type PreparedLines,
+  prepareLines,
   type RequestHead,
 } from '@postern/kube-http'
+import type { AccountToken } from '../account/cluster-accounts.ts'
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+/** The lines that say who asks: the same for all that goes under one token. @throws HeadError */
+export function createCredentialLines(host: string): (token: AccountToken) => PreparedLines {
+  const known = new WeakMap<AccountToken, PreparedLines>()
+  return (token) => {
+    const found = known.get(token)
+    if (found !== undefined) return found
+    const made = prepareLines([
+      ['Host', host],
+      ['Authorization', `Bearer ${token.value}`],
+    ])
+    known.set(token, made)
+    return made
+  }
+}
 
 /**
  * What goes to kube-apiserver: the gateway's head with the account's credential. The gateway has
@@ -19,7 +37,7 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
  */
 export function toClusterRequest(
   head: RequestHead,
-  ours: { readonly host: string; readonly token: string; readonly traceparent: string },
+  ours: { readonly prepared: PreparedLines; readonly traceparent: string },
 ): OutgoingRequest {
   const { method, target, upgrade, auditId } = head
   if (!METHODS.has(method)) throw new HeadError('the method is not allowed')
@@ -27,8 +45,6 @@ export function toClusterRequest(
   const forbidden = findForbiddenHeader(head.headers)
   if (forbidden !== undefined) throw new HeadError(`the header ${forbidden} is not allowed`)
   const headers: HeaderLines = [
-    ['Host', ours.host],
-    ['Authorization', `Bearer ${ours.token}`],
     ['Audit-ID', auditId],
     ['Traceparent', ours.traceparent],
     ...head.headers,
@@ -37,7 +53,7 @@ export function toClusterRequest(
     upgrade === undefined
       ? framingFor(method, head.headers)
       : ({ kind: 'upgrade', protocol: upgrade } as const)
-  return { method, target, headers, framing }
+  return { method, target, prepared: ours.prepared, headers, framing }
 }
 
 function isCanonical(target: string): boolean {

@@ -8,117 +8,195 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '@postern/kube-http'
-import type { MuxStream } from '@postern/mux'
+import type { MuxStream, StreamReceiver } from '@postern/mux'
 import { parseTraceparent, startSpan, toTraceparent } from '@postern/telemetry'
-import { UpstreamError } from '../upstream/upstream-error.ts'
-import type { Exchange } from '../upstream/upstream-pool.ts'
+import type { AccountToken } from '../account/cluster-accounts.ts'
+import type { Exchange, ExchangeReceiver } from '../upstream/exchange.ts'
+import type { UpstreamError } from '../upstream/upstream-error.ts'
 import { toClusterRequest } from './cluster-request.ts'
 import type { ForwardNeeds } from './forward-needs.ts'
+
+const NOBODY: StreamReceiver = { onData() {}, onEnd() {}, onClose() {} }
 
 /**
  * Carries one request of a gateway to kube-apiserver and the answer back, each under the pressure of
  * the other side. An end is passed on as an end, a break as a break, whichever side it came from.
  */
-export async function forwardStream(
-  stream: MuxStream,
-  headBytes: Uint8Array,
-  needs: ForwardNeeds,
-): Promise<void> {
-  const { keeper, log, signals } = needs
+export function forwardStream(stream: MuxStream, headBytes: Uint8Array, needs: ForwardNeeds): void {
+  const { keeper, log } = needs
   const head = readHead(headBytes)
   if (head === undefined || head.upgrade !== undefined) {
     log.warn({ reason: 'head' }, 'request refused')
-    return refuse(stream, 'head-refused', needs)
+    refuse(stream, 'head-refused', needs)
+    return
   }
-  const { sessionId } = head
-  const token = keeper.token(sessionId) ?? (await keeper.tokenSoon(sessionId))
-  if (typeof token === 'string') return refuse(stream, token, needs)
-
-  const parent = parseTraceparent(head.traceparent)
-  const span = startSpan('agent.request', { kind: 'client', parent })
-  const traceparent = toTraceparent(span.trace)
-  signals.requests.inc()
-  let exchange: Exchange | undefined
-  let answered = false
-  let done = false
-
-  const finish = () => {
-    if (done) return
-    done = true
-    span.span.end()
-    removeLive()
+  const token = keeper.token(head.sessionId)
+  if (token !== undefined) {
+    start(stream, head, token, needs)
+    return
   }
-  const abort = (text: string) => {
-    exchange?.abort()
-    stream.reset('failed', text)
-    finish()
-  }
-  const removeLive = needs.live.add(sessionId, () => abort('the session has ended'))
-
-  try {
-    const request = toClusterRequest(head, { host: needs.host, token: token.value, traceparent })
-    exchange = await needs.upstream.open(request, {
-      onHead(received) {
-        if (received.status === 401) keeper.foundBroken(sessionId)
-        answered = sendHead(stream, received)
-      },
-      onBody(chunk) {
-        signals.responseBytes.inc(chunk.length)
-        if (!stream.write(chunk)) exchange?.pause()
-      },
-      onDrain: () => stream.resume(),
-      onEnd() {
-        if (!answered) return abort('the answer of kube-apiserver cannot be carried')
-        stream.end()
-        // Answered before the whole request was read: the rest of it goes nowhere.
-        stream.discard()
-        finish()
-      },
-      onError(error) {
-        log.debug({ err: error, sessionId, auditId: head.auditId }, 'request to the cluster broke')
-        abort(error.message)
-      },
-    })
-  } catch (error) {
-    finish()
-    return refuse(stream, reasonOf(error), needs)
-  }
-  // The session may have ended while the connection was made.
-  if (done) return exchange.abort()
-  receiveBody(stream, exchange, finish)
-}
-
-function receiveBody(stream: MuxStream, exchange: Exchange, finish: () => void): void {
-  stream.receive({
-    onData(chunk) {
-      if (!exchange.write(chunk)) stream.pause()
-    },
-    onEnd: () => exchange.end(),
-    onDrain: () => exchange.resume(),
-    onClose(error) {
-      // The client is gone: kube-apiserver must not go on, for a watch would do so for an hour.
-      if (error !== undefined) exchange.abort()
-      finish()
-    },
+  const soon = keeper.tokenSoon(head.sessionId).then((made) => {
+    if (stream.closed) return
+    if (typeof made === 'string') refuse(stream, made, needs)
+    else start(stream, head, made, needs)
+  })
+  soon.catch((error: unknown) => {
+    log.error({ err: error }, 'request failed')
+    stream.reset('failed', 'the agent failed')
   })
 }
 
-/** Whether it could be sent. */
-function sendHead(stream: MuxStream, { status, headers }: ResponseHead): boolean {
+function start(
+  stream: MuxStream,
+  head: RequestHead,
+  token: AccountToken,
+  needs: ForwardNeeds,
+): void {
   try {
-    stream.sendHead(encodeResponseHead({ status, headers: endToEndHeaders(headers) }))
-    return true
+    new Forwarding(stream, head, needs).send(token)
   } catch (error) {
-    if (error instanceof HeadError) return false
-    throw error
+    if (!(error instanceof HeadError)) throw error
+    refuse(stream, 'head-refused', needs)
   }
 }
 
-/** Answers for the cluster. Nothing was sent there. */
-function refuse(stream: MuxStream, error: AgentError, { signals }: ForwardNeeds): void {
+class Forwarding implements StreamReceiver, ExchangeReceiver {
+  readonly #stream: MuxStream
+  readonly #head: RequestHead
+  readonly #needs: ForwardNeeds
+  #exchange: Exchange | undefined
+  #endSpan: (() => void) | undefined
+  #done = false
+
+  constructor(stream: MuxStream, head: RequestHead, needs: ForwardNeeds) {
+    this.#stream = stream
+    this.#head = head
+    this.#needs = needs
+  }
+
+  /** @throws HeadError when nothing could be sent */
+  send(token: AccountToken): void {
+    const { credentials, live, signals, upstream } = this.#needs
+    const parent = parseTraceparent(this.#head.traceparent)
+    const span = startSpan('agent.request', { kind: 'client', parent })
+    this.#endSpan = () => span.span.end()
+    try {
+      const traceparent = toTraceparent(span.trace)
+      const request = toClusterRequest(this.#head, {
+        prepared: credentials(token),
+        traceparent,
+      })
+      live.add(this.#head.sessionId, this)
+      signals.requests.inc()
+      this.#stream.pause()
+      // The exchange may be over before this call has ended.
+      const exchange = upstream.send(request, this)
+      if (!this.#done) this.#exchange = exchange
+    } catch (error) {
+      this.#finish()
+      throw error
+    }
+    this.#stream.receive(this)
+  }
+
+  /** The session has ended. */
+  cut(): void {
+    this.#abort('the session has ended')
+  }
+
+  // What kube-apiserver answers.
+
+  onReady(exchange: Exchange): void {
+    this.#exchange = exchange
+    this.#stream.resume()
+  }
+
+  onResponse(head: ResponseHead): void {
+    if (head.status === 401) this.#needs.keeper.foundBroken(this.#head.sessionId)
+    try {
+      const { status, headers } = head
+      this.#stream.sendHead(encodeResponseHead({ status, headers: endToEndHeaders(headers) }))
+    } catch (error) {
+      if (!(error instanceof HeadError)) throw error
+      this.#abort('the answer of kube-apiserver cannot be carried')
+    }
+  }
+
+  onResponseBytes(chunk: Buffer): void {
+    this.#needs.signals.responseBytes.inc(chunk.length)
+    if (!this.#stream.write(chunk)) this.#exchange?.pause()
+  }
+
+  onResponseEnd(): void {
+    this.#finish()
+    this.#stream.end()
+    // Answered before the whole request was read: the rest of it goes nowhere.
+    this.#stream.discard()
+  }
+
+  onRequestDrain(): void {
+    this.#stream.resume()
+  }
+
+  onFailure(error: UpstreamError): void {
+    const { sessionId, auditId } = this.#head
+    this.#needs.log.debug({ err: error, sessionId, auditId }, 'request to the cluster broke')
+    if (error.kind === 'lost') {
+      this.#abort(error.message)
+    } else {
+      this.#finish()
+      answer(
+        this.#stream,
+        error.kind === 'full' ? 'overloaded' : 'upstream-unreachable',
+        this.#needs,
+      )
+    }
+  }
+
+  // What the gateway sends.
+
+  onData(chunk: Buffer): void {
+    if (this.#exchange?.write(chunk) === false) this.#stream.pause()
+  }
+
+  onEnd(): void {
+    this.#exchange?.end()
+  }
+
+  onDrain(): void {
+    this.#exchange?.resume()
+  }
+
+  onClose(error: Error | undefined): void {
+    // The client is gone: kube-apiserver must not go on, for a watch would do so for an hour.
+    if (error !== undefined) this.#exchange?.abort()
+    this.#finish()
+  }
+
+  #abort(text: string): void {
+    this.#exchange?.abort()
+    this.#finish()
+    this.#stream.reset('failed', text)
+  }
+
+  #finish(): void {
+    if (this.#done) return
+    this.#done = true
+    this.#exchange = undefined
+    this.#endSpan?.()
+    this.#needs.live.remove(this.#head.sessionId, this)
+  }
+}
+
+/** Answers for the cluster a stream that nobody has begun to read. Nothing was sent there. */
+function refuse(stream: MuxStream, error: AgentError, needs: ForwardNeeds): void {
+  stream.receive(NOBODY)
+  answer(stream, error, needs)
+}
+
+function answer(stream: MuxStream, error: AgentError, { signals }: ForwardNeeds): void {
   signals.refused.inc({ reason: error })
   if (stream.closed) return
-  stream.receive({ onData: () => {}, onEnd: () => {}, onClose: () => {} })
   stream.sendHead(encodeResponseHead(agentErrorHead(error)))
   stream.end()
   stream.discard()
@@ -131,10 +209,4 @@ function readHead(bytes: Uint8Array): RequestHead | undefined {
     if (error instanceof HeadError) return undefined
     throw error
   }
-}
-
-function reasonOf(error: unknown): AgentError {
-  if (error instanceof HeadError) return 'head-refused'
-  if (!(error instanceof UpstreamError)) throw error
-  return error.kind === 'full' ? 'overloaded' : 'upstream-unreachable'
 }

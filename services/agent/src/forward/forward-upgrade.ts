@@ -44,10 +44,11 @@ export async function forwardUpgrade(gateway: Socket, needs: ForwardNeeds): Prom
     gateway.destroy()
     upstream?.destroy()
   }
-  const removeLive = live.add(sessionId, cut)
+  const running = { cut }
+  live.add(sessionId, running)
   try {
     const traceparent = toTraceparent(span.trace)
-    const request = toClusterRequest(head, { host: needs.host, token: token.value, traceparent })
+    const request = toClusterRequest(head, { prepared: needs.credentials(token), traceparent })
     upstream = await needs.dial()
     upstream.on('error', () => {})
     if (gateway.destroyed) return
@@ -70,7 +71,7 @@ export async function forwardUpgrade(gateway: Socket, needs: ForwardNeeds): Prom
     }
     await refuse(gateway, reasonOf(error), needs)
   } finally {
-    removeLive()
+    live.remove(sessionId, running)
     gateway.destroy()
     upstream?.destroy()
     span.span.end()

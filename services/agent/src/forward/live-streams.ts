@@ -1,29 +1,33 @@
+/** Something that runs under a session. */
+type LiveStream = { cut(): void }
+
 /** What runs under each session now, so that it ends with the session. */
 export type LiveStreams = {
-  /** Answers a function that takes it out again. */
-  add(sessionId: string, cut: () => void): () => void
+  add(sessionId: string, stream: LiveStream): void
+  remove(sessionId: string, stream: LiveStream): void
   /** Cuts everything that runs under the session. */
   cut(sessionId: string): void
   readonly count: number
 }
 
 export function createLiveStreams(): LiveStreams {
-  const bySession = new Map<string, Set<() => void>>()
+  const bySession = new Map<string, Set<LiveStream>>()
   let count = 0
   return {
-    add(sessionId, cut) {
+    add(sessionId, stream) {
       const own = bySession.get(sessionId) ?? new Set()
       bySession.set(sessionId, own)
-      own.add(cut)
+      own.add(stream)
       count += 1
-      return () => {
-        if (!own.delete(cut)) return
-        count -= 1
-        if (own.size === 0 && bySession.get(sessionId) === own) bySession.delete(sessionId)
-      }
+    },
+    remove(sessionId, stream) {
+      const own = bySession.get(sessionId)
+      if (own?.delete(stream) !== true) return
+      count -= 1
+      if (own.size === 0) bySession.delete(sessionId)
     },
     cut(sessionId) {
-      for (const cut of bySession.get(sessionId) ?? []) cut()
+      for (const stream of bySession.get(sessionId) ?? []) stream.cut()
     },
     get count() {
       return count

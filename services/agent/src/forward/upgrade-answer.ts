@@ -30,7 +30,7 @@ export function askUpgrade(
   protocol: UpgradeProtocol,
 ): Promise<UpgradeAnswer> {
   const { method } = request
-  const bytes = writeRequestHead(request)
+  const text = writeRequestHead(request)
   return new Promise((resolve, reject) => {
     let head: ResponseHead | undefined
     const early: Buffer[] = []
@@ -99,7 +99,7 @@ export function askUpgrade(
     upstream.on('end', onEnd)
     upstream.on('error', onError)
     upstream.on('close', onClose)
-    upstream.write(bytes)
+    upstream.write(text, 'latin1')
   })
 }
 

@@ -1,16 +1,47 @@
-import { connect, type SecureContext, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect, type SecureContext, type TLSSocket } from 'node:tls'
 import { UpstreamError } from './upstream-error.ts'
 
-const CONNECT_MS = 5_000
-
-/** TLS to kube-apiserver, which must have a certificate of the cluster's CA for that address. */
-export function dialKubernetes(server: {
+export type KubernetesServer = {
   readonly host: string
   readonly port: number
   readonly secureContext: SecureContext
-}): Promise<TLSSocket> {
+}
+
+/** A connection that hands on what it reads, in chunks that are good for the call only. */
+export type DialReading = (onRead: (chunk: Buffer) => void) => Promise<TLSSocket>
+
+const CONNECT_MS = 5_000
+/** Larger than what a TLS record holds. */
+const READ_BYTES = 32 * 1024
+
+/**
+ * What is read goes here, on whichever connection: it is handed on before the next read, so that nothing
+ * is made and swept up for each record.
+ */
+const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
+
+/** TLS to kube-apiserver, which must have a certificate of the cluster's CA for that address. */
+export function dialKubernetes(
+  server: KubernetesServer,
+  options: {
+    readonly protocols?: readonly string[]
+    readonly onRead?: (chunk: Buffer) => void
+  } = {},
+): Promise<TLSSocket> {
+  const { protocols = ['http/1.1'], onRead } = options
+  // net documents onread, and node:tls passes it on; its types leave it out.
+  const how: ConnectionOptions & { onread?: object } = { ...server, ALPNProtocols: [...protocols] }
+  if (onRead !== undefined) {
+    how.onread = {
+      buffer: readBuffer,
+      callback(length: number, buffer: Buffer): boolean {
+        onRead(buffer.subarray(0, length))
+        return true
+      },
+    }
+  }
   return new Promise((resolve, reject) => {
-    const socket = connect({ ...server, ALPNProtocols: ['http/1.1'] })
+    const socket = connect(how)
     socket.setNoDelay(true)
     const timer = setTimeout(() => socket.destroy(new Error('no answer in time')), CONNECT_MS)
     const onError = (cause: Error) => {

@@ -4,31 +4,25 @@ import {
   createResponseReader,
   lastChunk,
   type OutgoingRequest,
-  type RequestFraming,
   type ResponseHead,
   type ResponseReader,
+  type ResponseReceiver,
   writeChunk,
 } from '@postern/kube-http'
 import { UpstreamError } from './upstream-error.ts'
 
-/** Called in order; exactly one of `onEnd` and `onError` is the last. */
-export type ExchangeReceiver = {
+/** For whom a connection works, a request at a time. Exactly one of `onEnd` and `onLost` is the last. */
+export type ConnectionUser = {
+  readonly request: OutgoingRequest
+  /** The bytes of the request's head, one character each. */
+  readonly head: string
   onHead(head: ResponseHead): void
+  /** The chunk is good for the call only. */
   onBody(chunk: Buffer): void
-  /** The request's body may go on. */
   onDrain(): void
-  /** The response is complete. */
   onEnd(): void
-  onError(error: UpstreamError): void
-}
-
-/** What a connection is doing for one request. */
-type Work = {
-  readonly receiver: ExchangeReceiver
-  readonly reader: ResponseReader
-  readonly framing: RequestFraming
-  bodyBytes: number
-  bodyEnded: boolean
+  /** `unseen`: the connection had served before, and nothing came back on it. */
+  onLost(error: UpstreamError, unseen: boolean): void
 }
 
 const KEEP_ALIVE_MS = 30_000
@@ -37,69 +31,55 @@ const KEEP_ALIVE_MS = 30_000
  * One TLS connection to kube-apiserver, with one request at a time on it. The caller decides who asks
  * by a header of each request: the connection itself stands for nobody.
  */
-export class UpstreamConnection {
+export class UpstreamConnection implements ResponseReceiver {
   readonly #socket: TLSSocket
   readonly #onIdle: (connection: UpstreamConnection) => void
-  #work: Work | undefined
+  #user: ConnectionUser | undefined
+  #reader: ResponseReader | undefined
+  #sentBytes = 0
+  #bodyEnded = false
   #heard = false
-  #requests = 0
+  #served = 0
+  #paused = false
 
   constructor(socket: TLSSocket, onIdle: (connection: UpstreamConnection) => void) {
     this.#socket = socket
     this.#onIdle = onIdle
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
-    socket.on('drain', () => this.#work?.receiver.onDrain())
-    socket.on('end', () => this.#onEnd())
+    socket.on('drain', () => this.#user?.onDrain())
+    socket.on('end', () => this.#onEnded())
     socket.on('error', (error) => this.#fail(`the connection failed: ${error.message}`))
     socket.on('close', () => this.#fail('the connection was closed'))
   }
 
   get usable(): boolean {
-    return this.#work === undefined && this.#socket.writable && !this.#socket.readableEnded
+    return this.#user === undefined && this.#socket.writable && !this.#socket.readableEnded
   }
 
-  /** It has served before, and the other side may have closed it without our knowing yet. */
-  get reused(): boolean {
-    return this.#requests > 1
-  }
-
-  /** Whether anything of the answer has arrived. */
-  get heard(): boolean {
-    return this.#heard
-  }
-
-  /** `head` are the bytes of the request's head. */
-  begin(head: Buffer, { method, framing }: OutgoingRequest, receiver: ExchangeReceiver): void {
+  begin(user: ConnectionUser): void {
+    const { framing, method } = user.request
+    this.#user = user
+    this.#reader = createResponseReader({ method }, this)
     this.#heard = false
-    this.#requests += 1
-    const reader = createResponseReader(
-      { method },
-      {
-        onHead: (received) => receiver.onHead(received),
-        onBody: (chunk) => receiver.onBody(chunk),
-        onEnd: (reusable) => this.#finish(reusable),
-      },
-    )
-    const bodyEnded = framing.kind === 'none' || (framing.kind === 'length' && framing.bytes === 0)
-    this.#work = { receiver, reader, framing, bodyBytes: 0, bodyEnded }
-    this.#socket.write(head)
+    this.#sentBytes = 0
+    this.#bodyEnded = framing.kind === 'none' || (framing.kind === 'length' && framing.bytes === 0)
+    if (!this.#bodyEnded) this.#withWhatFollows()
+    this.#socket.write(user.head, 'latin1')
   }
 
   /** False: wait for `onDrain`. */
   write(chunk: Buffer): boolean {
-    const work = this.#work
-    if (work === undefined || chunk.length === 0) return true
-    work.bodyBytes += chunk.length
-    switch (work.framing.kind) {
+    const framing = this.#user?.request.framing
+    if (framing === undefined || chunk.length === 0) return true
+    this.#sentBytes += chunk.length
+    switch (framing.kind) {
       case 'length':
-        if (work.bodyBytes > work.framing.bytes) return this.#refuseBody('longer')
-        work.bodyEnded = work.bodyBytes === work.framing.bytes
+        if (this.#sentBytes > framing.bytes) return this.#refuseBody('longer')
+        this.#bodyEnded = this.#sentBytes === framing.bytes
         return this.#socket.write(chunk)
       case 'chunked': {
-        this.#socket.cork()
+        this.#withWhatFollows()
         const results = writeChunk(chunk).map((part) => this.#socket.write(part))
-        this.#socket.uncork()
         return results.at(-1) ?? true
       }
       case 'none':
@@ -110,63 +90,85 @@ export class UpstreamConnection {
 
   /** The request's body is complete. */
   end(): void {
-    const work = this.#work
-    if (work === undefined) return
-    if (work.framing.kind === 'chunked' && !work.bodyEnded) this.#socket.write(lastChunk())
-    if (work.framing.kind === 'length' && !work.bodyEnded) this.#refuseBody('shorter')
-    work.bodyEnded = true
+    const framing = this.#user?.request.framing
+    if (framing === undefined || this.#bodyEnded) return
+    if (framing.kind === 'chunked') this.#socket.write(lastChunk())
+    if (framing.kind === 'length') this.#refuseBody('shorter')
+    this.#bodyEnded = true
   }
 
   pause(): void {
+    this.#paused = true
     this.#socket.pause()
   }
 
   resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
     this.#socket.resume()
   }
 
   /** Ends the connection, and with it what kube-apiserver does for the request. */
   destroy(): void {
-    this.#work = undefined
+    this.#user = undefined
     this.#socket.destroy()
   }
 
-  #onData(chunk: Buffer): void {
-    const work = this.#work
+  /** What was read. Parts of it are handed on, and nothing is kept. */
+  read(chunk: Buffer): void {
     this.#heard = true
     // An answer that nobody asked for: whatever it is, it must not meet the next request.
-    if (work === undefined) {
+    if (this.#user === undefined || this.#reader === undefined) {
       this.destroy()
       return
     }
     try {
-      work.reader.push(chunk)
+      this.#reader.push(chunk)
     } catch (error) {
       this.#fail(`kube-apiserver broke HTTP: ${messageOf(error)}`)
     }
   }
 
-  #onEnd(): void {
-    try {
-      this.#work?.reader.close()
-    } catch (error) {
-      this.#fail(messageOf(error))
-    }
+  // What the reader finds.
+
+  onHead(head: ResponseHead): void {
+    this.#user?.onHead(head)
   }
 
-  #finish(reusable: boolean): void {
-    const work = this.#work
-    if (work === undefined) return
-    this.#work = undefined
+  onBody(chunk: Buffer): void {
+    this.#user?.onBody(chunk)
+  }
+
+  onEnd(reusable: boolean): void {
+    const user = this.#user
+    if (user === undefined) return
+    this.#user = undefined
+    this.#served += 1
     // Answered before it had read the whole request: what follows would be taken for the next one.
-    if (reusable && work.bodyEnded && this.#socket.writable) {
-      this.#socket.resume()
-      // Behind the current data event, so that bytes after the response are seen first.
+    if (reusable && this.#bodyEnded && this.#socket.writable) {
+      this.resume()
+      // Behind the current read, so that bytes after the response are seen first.
       setImmediate(() => this.#onIdle(this))
     } else {
       this.#socket.destroy()
     }
-    work.receiver.onEnd()
+    user.onEnd()
+  }
+
+  /** One write, and so one TLS record, of the head and what is written in the same turn. */
+  #withWhatFollows(): void {
+    if (this.#socket.writableCorked > 0) return
+    this.#socket.cork()
+    process.nextTick(() => this.#socket.uncork())
+  }
+
+  #onEnded(): void {
+    if (this.#user === undefined) return
+    try {
+      this.#reader?.close()
+    } catch (error) {
+      this.#fail(messageOf(error))
+    }
   }
 
   #refuseBody(how: 'longer' | 'shorter'): boolean {
@@ -175,8 +177,8 @@ export class UpstreamConnection {
   }
 
   #fail(reason: string): void {
-    const work = this.#work
+    const user = this.#user
     this.destroy()
-    work?.receiver.onError(new UpstreamError('lost', reason))
+    user?.onLost(new UpstreamError('lost', reason), this.#served > 0 && !this.#heard)
   }
 }

@@ -1,30 +1,15 @@
-import type { TLSSocket } from 'node:tls'
-import { type OutgoingRequest, writeRequestHead } from '@postern/kube-http'
-import { type ExchangeReceiver, UpstreamConnection } from './upstream-connection.ts'
+import { type OutgoingRequest, type ResponseHead, writeRequestHead } from '@postern/kube-http'
+import type { DialReading } from './dial-kubernetes.ts'
+import type { Exchange, ExchangeReceiver, Upstream } from './exchange.ts'
+import { type ConnectionUser, UpstreamConnection } from './upstream-connection.ts'
 import { UpstreamError } from './upstream-error.ts'
-
-/** One request under way. After `abort` nothing more is called. */
-export type Exchange = {
-  /** False: wait for `onDrain`. */
-  write(chunk: Buffer): boolean
-  /** The body of the request is complete. */
-  end(): void
-  pause(): void
-  resume(): void
-  abort(): void
-}
 
 /**
  * Kept-alive HTTP/1.1 connections to kube-apiserver. One pool serves all sessions: every request
  * carries its own bearer token and the connections carry no client certificate, so that a connection
  * stands for nobody and nothing of one request's identity is left on it for the next.
  */
-export type UpstreamPool = {
-  /**
-   * Sends the head. The body follows through the exchange.
-   * @throws UpstreamError `unreachable` or `full`: nothing was sent
-   */
-  open(request: OutgoingRequest, receiver: ExchangeReceiver): Promise<Exchange>
+export type UpstreamPool = Upstream & {
   readonly connections: number
   close(): void
 }
@@ -35,7 +20,7 @@ const SWEEP_MS = 5_000
 const IDLE_MAX = 64
 
 export function createUpstreamPool(options: {
-  readonly dial: () => Promise<TLSSocket>
+  readonly dial: DialReading
   readonly connectionsMax: number
 }): UpstreamPool {
   const idle: { connection: UpstreamConnection; since: number }[] = []
@@ -57,6 +42,11 @@ export function createUpstreamPool(options: {
     return undefined
   }
 
+  function onIdle(connection: UpstreamConnection): void {
+    if (closed || !connection.usable || idle.length >= IDLE_MAX) connection.destroy()
+    else idle.push({ connection, since: performance.now() })
+  }
+
   async function connect(): Promise<UpstreamConnection> {
     if (closed) throw new UpstreamError('unreachable', 'the agent is stopping')
     if (all.size + dialling >= options.connectionsMax) {
@@ -64,14 +54,18 @@ export function createUpstreamPool(options: {
     }
     dialling += 1
     try {
-      const socket = await options.dial()
-      const connection = new UpstreamConnection(socket, (free) => {
-        if (closed || !free.usable || idle.length >= IDLE_MAX) free.destroy()
-        else idle.push({ connection: free, since: performance.now() })
+      let connection: UpstreamConnection | undefined
+      let spoke = false
+      const socket = await options.dial((chunk) => {
+        spoke = true
+        connection?.read(chunk)
       })
+      connection = new UpstreamConnection(socket, onIdle)
       all.add(connection)
-      socket.once('close', () => all.delete(connection))
-      if (closed) connection.destroy()
+      const { connection: made } = { connection }
+      socket.once('close', () => all.delete(made))
+      // A server that speaks first is none that is meant.
+      if (closed || spoke) connection.destroy()
       return connection
     } finally {
       dialling -= 1
@@ -79,53 +73,12 @@ export function createUpstreamPool(options: {
   }
 
   return {
-    async open(request, receiver) {
-      const head = writeRequestHead(request)
-      let connection = takeIdle() ?? (await connect())
-      // Once it has ended, the connection is somebody else's.
-      let active = true
-      const isRepeatable = request.framing.kind === 'none'
-
-      function begin(): void {
-        const current = connection
-        current.begin(head, request, {
-          onHead: (received) => active && receiver.onHead(received),
-          onBody: (chunk) => active && receiver.onBody(chunk),
-          onDrain: () => active && receiver.onDrain(),
-          onEnd: () => finish(() => receiver.onEnd()),
-          onError(error) {
-            // Closed before the request came: it was not seen, and has no body that is gone now.
-            if (isRepeatable && current.reused && !current.heard) again(error)
-            else finish(() => receiver.onError(error))
-          },
-        })
-      }
-
-      function again(lost: UpstreamError): void {
-        connect().then(
-          (fresh) => {
-            connection = fresh
-            if (active) begin()
-            else fresh.destroy()
-          },
-          () => finish(() => receiver.onError(lost)),
-        )
-      }
-
-      function finish(tell: () => void): void {
-        if (!active) return
-        active = false
-        tell()
-      }
-
-      begin()
-      return {
-        write: (chunk) => !active || connection.write(chunk),
-        end: () => active && connection.end(),
-        pause: () => active && connection.pause(),
-        resume: () => active && connection.resume(),
-        abort: () => finish(() => connection.destroy()),
-      }
+    send(request, receiver) {
+      const exchange = new PooledExchange(request, receiver, connect)
+      const connection = takeIdle()
+      if (connection === undefined) exchange.connect()
+      else exchange.begin(connection)
+      return exchange
     },
     get connections() {
       return all.size
@@ -136,4 +89,107 @@ export function createUpstreamPool(options: {
       for (const connection of all) connection.destroy()
     },
   }
+}
+
+class PooledExchange implements Exchange, ConnectionUser {
+  readonly request: OutgoingRequest
+  readonly head: string
+  readonly #receiver: ExchangeReceiver
+  readonly #dial: () => Promise<UpstreamConnection>
+  /** Only while it works for this exchange: afterwards it is somebody else's. */
+  #connection: UpstreamConnection | undefined
+  #ready = false
+  #over = false
+
+  constructor(
+    request: OutgoingRequest,
+    receiver: ExchangeReceiver,
+    dial: () => Promise<UpstreamConnection>,
+  ) {
+    this.request = request
+    this.head = writeRequestHead(request)
+    this.#receiver = receiver
+    this.#dial = dial
+  }
+
+  begin(connection: UpstreamConnection): void {
+    this.#connection = connection
+    connection.begin(this)
+    if (this.#ready) return
+    this.#ready = true
+    this.#receiver.onReady(this)
+  }
+
+  /** On a new connection; `lost` is why it is the second one. */
+  connect(lost?: UpstreamError): void {
+    this.#dial().then(
+      (connection) => {
+        if (this.#over) connection.destroy()
+        else if (connection.usable) this.begin(connection)
+        else this.#fail(lost ?? new UpstreamError('unreachable', 'kube-apiserver hung up'))
+      },
+      (error: unknown) => this.#fail(lost ?? toUpstreamError(error)),
+    )
+  }
+
+  write(chunk: Buffer): boolean {
+    return this.#connection?.write(chunk) ?? true
+  }
+
+  end(): void {
+    this.#connection?.end()
+  }
+
+  pause(): void {
+    this.#connection?.pause()
+  }
+
+  resume(): void {
+    this.#connection?.resume()
+  }
+
+  abort(): void {
+    const connection = this.#connection
+    this.#over = true
+    this.#connection = undefined
+    connection?.destroy()
+  }
+
+  // What its connection says.
+
+  onHead(head: ResponseHead): void {
+    this.#receiver.onResponse(head)
+  }
+
+  onBody(chunk: Buffer): void {
+    this.#receiver.onResponseBytes(chunk)
+  }
+
+  onDrain(): void {
+    this.#receiver.onRequestDrain()
+  }
+
+  onEnd(): void {
+    this.#over = true
+    this.#connection = undefined
+    this.#receiver.onResponseEnd()
+  }
+
+  onLost(error: UpstreamError, unseen: boolean): void {
+    this.#connection = undefined
+    // Closed before the request came: it was not seen, and has no body that is gone now (RFC 9110, 9.2.2).
+    if (unseen && this.request.framing.kind === 'none') this.connect(error)
+    else this.#fail(error)
+  }
+
+  #fail(error: UpstreamError): void {
+    if (this.#over) return
+    this.#over = true
+    this.#receiver.onFailure(error)
+  }
+}
+
+function toUpstreamError(error: unknown): UpstreamError {
+  if (error instanceof UpstreamError) return error
+  return new UpstreamError('unreachable', 'kube-apiserver cannot be reached', { cause: error })
 }

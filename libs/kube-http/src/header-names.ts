@@ -1,0 +1,60 @@
+/** What is to know of a header's name, in whatever spelling it comes. */
+export type HeaderName = {
+  /** In lower case. */
+  readonly key: string
+  /** RFC 9110, 5.6.2. Only then is it a name at all. */
+  readonly isToken: boolean
+  /** RFC 9110, 7.6.1, and older ones: only for the next hop. */
+  readonly isHopByHop: boolean
+  /** Impersonate-* or X-Remote-*: claims to be somebody. */
+  readonly isIdentity: boolean
+  /** Only the agent or the gateway itself says it. */
+  readonly isOurs: boolean
+}
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+const HOP_BY_HOP = new Set([
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+const OURS = new Set(['audit-id', 'authorization', 'cookie', 'expect', 'host', 'traceparent'])
+const IDENTITY_PREFIXES = ['impersonate-', 'x-remote-']
+
+const KNOWN_MAX = 1024
+const KNOWN_CHARACTERS_MAX = 64
+/** The same few names come with every request: each is looked at once. */
+const known = new Map<string, HeaderName>()
+
+export function headerName(name: string): HeaderName {
+  const found = known.get(name)
+  if (found !== undefined) return found
+  const made = lookAt(name)
+  if (name.length <= KNOWN_CHARACTERS_MAX) {
+    if (known.size >= KNOWN_MAX) known.clear()
+    // A copy: a part of a text would hold on to the whole of it.
+    known.set(Buffer.from(name, 'utf8').toString('utf8'), made)
+  }
+  return made
+}
+
+function lookAt(name: string): HeaderName {
+  // A copy as well.
+  const key = Buffer.from(name.toLowerCase(), 'utf8').toString('utf8')
+  // Some servers read `_` as `-`, so both spellings are one name.
+  const spelled = key.replaceAll('_', '-')
+  return {
+    key,
+    isToken: TOKEN.test(name),
+    isHopByHop: HOP_BY_HOP.has(spelled),
+    isIdentity: IDENTITY_PREFIXES.some((prefix) => spelled.trim().startsWith(prefix)),
+    isOurs: OURS.has(spelled),
+  }
+}
