@@ -3,9 +3,11 @@ import { credentialsAndCiphertext } from './properties/credentials-and-ciphertex
 import { forwardedAsAuthorized } from './properties/forwarded-as-authorized.ts'
 import { humanVisible } from './properties/human-visible.ts'
 import { noAccessByDefault } from './properties/no-access-by-default.ts'
+import { noOrphan } from './properties/no-orphan.ts'
 import { nothingUnrecorded } from './properties/nothing-unrecorded.ts'
 import { revocation } from './properties/revocation.ts'
 import { revocationWhenBroken } from './properties/revocation-when-broken.ts'
+import { stateIsTheFold } from './properties/state-is-the-fold.ts'
 import { type E2eWorld, startE2eWorld } from './support/e2e-world.ts'
 
 // One platform and one cluster; what breaks more of them comes later.
@@ -25,7 +27,10 @@ afterAll(async () => {
 noAccessByDefault(world)
 revocation(world)
 forwardedAsAuthorized(world)
+stateIsTheFold(world)
 revocationWhenBroken(world)
+humanVisible(world)
+// Gateways that lose what they would have recorded of reads, and parts that die.
 nothingUnrecorded(world)
 credentialsAndCiphertext(world)
-humanVisible(world)
+noOrphan(world)

@@ -6,8 +6,8 @@ import { createKubectl, eventually, type Kubectl } from '@postern/bootstrap'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { doneInCluster } from '../support/changes-nothing.ts'
 import { CLUSTER, type E2eWorld } from '../support/e2e-world.ts'
-import { commandLineOf, descendants } from '../support/freeze.ts'
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts'
+import { agentOf } from '../support/process-tree.ts'
 import { filesWith, holdsToken, JWT_BEGINNING, tablesWith } from '../support/search.ts'
 import { openExec } from '../support/streams.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
@@ -116,11 +116,7 @@ export function credentialsAndCiphertext(world: () => E2eWorld): void {
       async () => {
         const exec = await openExec(world(), token, { gatewayUrl: gateway.url })
         await gateway.ask(token, { path: POD })
-        const agent = descendants(world().cluster(CLUSTER).pid).find((pid) =>
-          /services\/agent\/src\/main\.ts/.test(commandLineOf(pid)),
-        )
-        if (agent === undefined) throw new Error('the agent was not found')
-        expect(holdsToken(agent)).toBe(true)
+        expect(holdsToken(agentOf(world().cluster(CLUSTER)))).toBe(true)
         expect(holdsToken(gateway.pid)).toBe(false)
         exec.close()
       },

@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest'
 import { CLUSTER, type E2eWorld } from '../support/e2e-world.ts'
 import { recordsWhere } from '../support/records.ts'
 
-/** Looks back on all that the other tests did: the more, the better. */
+/** Looks back on all that the tests before it did: the more, the better. */
 export function humanVisible(world: () => E2eWorld): void {
   describe('property 4: the human is visible on every path', () => {
     test("all that accounts ever did in the cluster stands in Postern's records under the same Audit-ID with a human's name", async () => {

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import type { World } from '@postern/bootstrap'
 
 /** Stops a process and all below it; nothing is closed, nothing answers. Answers how to let it go on. */
 export function freeze(pid: number): () => void {
@@ -10,7 +11,7 @@ export function freeze(pid: number): () => void {
 }
 
 /** Processes below a process, and those below them. */
-export function descendants(of: number): number[] {
+function descendants(of: number): number[] {
   const parents = new Map<number, number>()
   for (const name of readdirSync('/proc')) {
     if (/^\d+$/.test(name)) parents.set(Number(name), parentOf(name))
@@ -34,11 +35,12 @@ function parentOf(pid: string): number {
 }
 
 /** The words a process was started with. */
-export function commandLineOf(pid: number): string {
+function commandOf(pid: number): string[] {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1)
   } catch {
-    return ''
+    // It ended in between.
+    return []
   }
 }
 
@@ -48,4 +50,13 @@ function signal(pid: number, name: NodeJS.Signals): void {
   } catch {
     // It ended in between.
   }
+}
+
+/** The process of the agent that runs in a pod of that cluster. @throws when there is none now */
+export function agentOf(cluster: ReturnType<World['cluster']>): number {
+  const agent = descendants(cluster.pid).find((pid) =>
+    commandOf(pid).at(-1)?.endsWith('/services/agent/src/main.ts'),
+  )
+  if (agent === undefined) throw new Error('no agent runs in the cluster')
+  return agent
 }
