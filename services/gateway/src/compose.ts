@@ -82,6 +82,7 @@ export async function composeGateway(
     review: (request) => reviewRight(request, rights, now()),
     nowMs: () => now().getTime(),
     shortGraceMs: SHORT_GRACE_MS,
+    random: Math.random,
   })
 
   let sessionLog: ReturnType<typeof followSessions> | undefined

@@ -159,6 +159,41 @@ test.each(['h1', 'h2'])(
   },
 )
 
+const ADDED = '{"type":"ADDED","object":{}}\n'
+const PROTOBUF_EVENT = '\0\0\0\x05k8s\0x'
+
+test.each([
+  { how: 'h1', type: 'application/json', sent: ADDED, end: 'clean' },
+  { how: 'h2', type: 'application/json;stream=watch', sent: ADDED + ADDED, end: 'clean' },
+  { how: 'h2', type: 'application/json', sent: `${ADDED}{"type":`, end: 'aborted' },
+  {
+    how: 'h1',
+    type: 'application/vnd.kubernetes.protobuf;stream=watch',
+    sent: PROTOBUF_EVENT,
+    end: 'clean',
+  },
+  {
+    how: 'h2',
+    type: 'application/vnd.kubernetes.protobuf;stream=watch',
+    sent: `${PROTOBUF_EVENT}\0\0`,
+    end: 'aborted',
+  },
+  { how: 'h2', type: 'application/cbor-seq', sent: 'x', end: 'aborted' },
+])(
+  'a watch ($type over $how) whose cluster is lost after $sent ends $end: its client resumes it without a new list unless an event is torn',
+  async ({ how, type, sent, end }) => {
+    gateway.agent.handlers.request = (received) => {
+      received.respond(200, [['Content-Type', type]]).write(sent)
+    }
+    const cutOnce = () => gateway.agent.cut()
+    const path = `${PODS}?watch=true`
+    const watch =
+      how === 'h2' ? client.textOverH2(path, cutOnce) : client.textOverH1(path, cutOnce)
+    expect(await watch).toEqual({ text: sent, end })
+    expect((await gateway.outcome()).annotations['postern.dev/end']).toBe('source-lost')
+  },
+)
+
 test.each(['h1', 'h2'])(
   'ST-02: the head of a watch without events reaches the client over %s before any event',
   async (how) => {

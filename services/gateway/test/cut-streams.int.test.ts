@@ -94,6 +94,32 @@ test('CN-04: a user who is disabled on an idle h2 connection gets 401 for the ne
   gateway.world.change(() => gateway.world.users.set('u-alice', alice))
 })
 
+test('a gateway that stops ends watches between two events, without an error, and nothing else', async () => {
+  let finishEvent = () => {}
+  gateway.agent.handlers.request = (received) => {
+    const isWatch = received.head.target.includes('watch')
+    const type = isWatch ? 'application/json' : 'text/plain'
+    const body = received.respond(200, [['Content-Type', type]])
+    body.write('{"type":"ADDED",')
+    finishEvent = () => void body.write('"object":{}}\n{"type":"MODI')
+  }
+  let begun = 0
+  const onData = () => void (begun += 1)
+  const log = client.textOverH2(`${PODS}/p/log?follow=true`, onData)
+  await eventually(() => begun === 1, 'the log runs')
+  const watch = client.textOverH2(`${PODS}?watch=true`, onData)
+  await eventually(() => begun === 2, 'the watch runs')
+  gateway.live.concludeAll('this gateway stops')
+  finishEvent()
+  expect(await watch).toEqual({ text: '{"type":"ADDED","object":{}}\n', end: 'clean' })
+  expect(await gateway.outcome()).toMatchObject({
+    responseStatus: { message: 'this gateway stops' },
+    annotations: { 'postern.dev/end': 'cut', 'postern.dev/cut-code': '503' },
+  })
+  gateway.live.cutAll('this gateway stops')
+  expect((await log).end).toBe('aborted')
+})
+
 test('ER-09: a gateway that stops lets what runs end, and takes nothing new', async () => {
   const leaving = await startGateway()
   const session = http2To(leaving.port)

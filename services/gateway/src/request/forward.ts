@@ -5,7 +5,7 @@ import type { FrontRequest } from '../front/front-interface.ts'
 import { CuttableStream } from '../streams/cuttable-stream.ts'
 import { type FlowEnd, flow } from '../streams/flow.ts'
 import type { Cut } from '../streams/live-requests.ts'
-import { watchFarewell, watchFraming } from '../streams/watch.ts'
+import { watchEvents } from '../streams/watch.ts'
 import { statusText } from './kubernetes-status.ts'
 import {
   clusterUnreachable,
@@ -30,7 +30,11 @@ export type Outcome =
     }
 
 /** Something under way that can be ended from outside. */
-export type Cuttable = { cut(why: Cut): void }
+export type Cuttable = {
+  cut(why: Cut): void
+  /** Ends what its client resumes by itself, where that can be done without harm; else nothing. */
+  conclude?(why: Cut): void
+}
 
 const BODY_BYTES_MAX = 16 * 1024 * 1024
 const ANSWER_TIMEOUT_MS = 75_000
@@ -49,6 +53,7 @@ export function forward(order: {
   const { request, clusterName, longRunning } = order
   let cutBy: Cut | undefined
   let cutNow: (why: Cut) => void = () => {}
+  let concludeNow = () => false
 
   async function run(): Promise<Outcome> {
     const opened = open()
@@ -120,13 +125,15 @@ export function forward(order: {
   }
 
   async function relay(head: ResponseHead, source: Readable): Promise<Outcome> {
-    const framing = order.isWatch ? watchFraming(head) : undefined
-    const through = new CuttableStream(framing)
-    cutNow = (why) => through.cut(framing && watchFarewell(statusText(cutShort(why))))
+    const events = order.isWatch ? watchEvents(head) : undefined
+    const through = new CuttableStream(events?.framing)
+    cutNow = (why) => through.cut(events?.farewell(statusText(cutShort(why))))
+    concludeNow = () => through.conclude()
     const client = request.respond(head)
     if (longRunning) order.onStarted(head.status)
-    const end = await flow(source, through, client)
-    if (end === 'source-lost' || (end === 'cut' && framing === undefined)) request.abort()
+    // A watch may end at any time: its client goes on where the last event left it.
+    const end = await flow(source, through, client, { mayEnd: events !== undefined })
+    if (!client.writableFinished) request.abort()
     const cut = cutBy === undefined ? {} : { cut: cutBy }
     return { kind: 'answered', code: head.status, bytes: through.bytes, end, ...cut }
   }
@@ -136,6 +143,9 @@ export function forward(order: {
     cut(why) {
       cutBy ??= why
       cutNow(why)
+    },
+    conclude(why) {
+      if (concludeNow()) cutBy ??= why
     },
   }
 }

@@ -171,6 +171,8 @@ async function carry(
   const ended = live.add({
     ...right,
     grace: request.head.upgrade === undefined ? 'short' : 'none',
+    via: way.tunnel,
+    conclude: (why) => running.conclude?.(why),
     cut(why) {
       signals.cuts.inc({ code: String(why.code) })
       running.cut(why)

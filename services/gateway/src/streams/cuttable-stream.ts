@@ -3,12 +3,14 @@ import type { Framing } from './framing.ts'
 
 /** How long the rest of what is begun may take to arrive before the stream is cut in its middle. */
 const REST_MS = 500
+const NOTHING = Buffer.alloc(0)
 
 /** Bytes on their way to a client that can be told, between two frames, why they end. */
 export class CuttableStream extends Transform {
   readonly #framing: Framing | undefined
   #farewell: Buffer | undefined
   #over = false
+  #sourceLost = false
   #bytes = 0
 
   /** Without a framing nothing can be put in between: a cut just aborts. */
@@ -38,6 +40,29 @@ export class CuttableStream extends Transform {
       if (!this.#over) this.destroy(new CutError())
     }, REST_MS)
     this.once('close', () => clearTimeout(timer))
+  }
+
+  /**
+   * Ends at the next boundary without a word, as something that may end at any time: a watch. Answers
+   * whether it will.
+   */
+  conclude(): boolean {
+    if (this.#over || this.destroyed || this.#framing === undefined) return false
+    this.#farewell ??= NOTHING
+    if (this.#framing.atBoundary) this.#sayFarewell()
+    return true
+  }
+
+  /** No more will come. What came ends clean if it ends at a boundary, and is aborted if not. */
+  endWithoutSource(): void {
+    if (this.#over || this.destroyed) return
+    this.#sourceLost = true
+    this.end()
+  }
+
+  override _flush(done: TransformCallback): void {
+    const isTorn = this.#sourceLost && this.#framing?.atBoundary !== true
+    done(isTorn ? new CutError() : null)
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {

@@ -5,13 +5,15 @@ import type { CuttableStream } from './cuttable-stream.ts'
 export type FlowEnd = 'complete' | 'cut' | 'source-lost' | 'client-gone'
 
 /**
- * Carries a source through to a client. A clean end is passed on only where the source ended clean;
- * a client that goes away stops the source. Resolves once the last byte is out or never will be.
+ * Carries a source through to a client. A clean end is passed on only where the source ended clean, or
+ * where it `mayEnd` and was lost between two frames; a client that goes away stops the source. Resolves
+ * once the last byte is out or never will be.
  */
 export function flow(
   source: Readable,
   through: CuttableStream,
   client: Writable,
+  { mayEnd = false } = {},
 ): Promise<FlowEnd> {
   return new Promise((resolve) => {
     let sourceEnded = false
@@ -28,7 +30,8 @@ export function flow(
     source.on('close', () => {
       if (sourceEnded || end !== undefined) return
       settle('source-lost')
-      client.destroy(new Error('the source was lost'))
+      if (mayEnd) through.endWithoutSource()
+      else client.destroy(new Error('the source was lost'))
     })
     through.on('error', () => {
       settle('cut')

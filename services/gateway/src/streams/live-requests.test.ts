@@ -7,6 +7,7 @@ const ENDED = 'a: Postern ended this stream: a is revoked'
 
 function world() {
   const cuts: string[] = []
+  const concluded: string[] = []
   const revoked = new Set<string>()
   const requests = createLiveRequests({
     review: ({ userId }): Review =>
@@ -15,6 +16,7 @@ function world() {
         : { holds: true, untilMs: Number.POSITIVE_INFINITY },
     nowMs: () => 0,
     shortGraceMs: GRACE_MS,
+    random: () => 0.5,
   })
   const live = (
     userId: string,
@@ -28,8 +30,9 @@ function world() {
     attributes: resourceAttributes({ verb: 'watch', resource: 'pods' }),
     grace,
     cut: ({ message }) => void cuts.push(`${userId}: ${message}`),
+    conclude: ({ message }) => void concluded.push(`${userId}: ${message}`),
   })
-  return { requests, live, cuts, revoked }
+  return { requests, live, cuts, concluded, revoked }
 }
 
 test('a change cuts exactly what is no longer allowed, once', () => {
@@ -88,4 +91,27 @@ test('what has ended by itself is not cut', () => {
   requests.reviewAll()
   expect(cuts).toEqual([])
   requests.close()
+})
+
+test('what is carried by a tunnel that closes is concluded, spread, and only while it still runs', () => {
+  vi.useFakeTimers()
+  try {
+    const { requests, live, concluded, cuts } = world()
+    const [leaving, staying] = [{}, {}]
+    requests.add({ ...live('a', 's1'), via: leaving })
+    requests.add({ ...live('b', 's1'), via: staying })
+    const ended = requests.add({ ...live('c', 's1'), via: leaving })
+    requests.concludeVia(leaving, 'elsewhere')
+    ended()
+    expect(concluded).toEqual([])
+    vi.advanceTimersByTime(5_000)
+    expect(concluded).toEqual(['a: elsewhere'])
+    requests.concludeAll('everywhere')
+    vi.advanceTimersByTime(5_000)
+    expect(concluded.slice(1)).toEqual(['a: everywhere', 'b: everywhere'])
+    expect(cuts).toEqual([])
+    requests.close()
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -18,7 +18,11 @@ export type Right = {
 /** A request that runs. */
 export type LiveRequest = Right & {
   readonly grace: LeaseGrace
+  /** What carries it, where several requests share it. */
+  readonly via?: unknown
   cut(cut: Cut): void
+  /** Ends what its client resumes by itself; what is nothing of the kind goes on. */
+  conclude(cut: Cut): void
 }
 
 /** Whether a right holds now, and until when at most it does so by the clock alone. */
@@ -33,12 +37,15 @@ const LEASE_LOST: Cut = {
     'Start it again.',
 }
 const TIMER_MS_MAX = 60 * 60_000
+/** Well within what a relay, an agent or a gateway that stops gives to what runs. */
+const CONCLUDE_MS = 5_000
 
 /** Everything that runs. This is where a revocation cuts a stream. */
 export function createLiveRequests(needs: {
   review(right: Right): Review
   nowMs: () => number
   shortGraceMs: number
+  random: () => number
 }) {
   const running = new Set<LiveRequest>()
   let timer: NodeJS.Timeout | undefined
@@ -80,6 +87,17 @@ export function createLiveRequests(needs: {
     for (const live of running) if (matches(live)) cut(live, why)
   }
 
+  /** Not all in one moment: each comes back at once, somewhere else. */
+  function concludeWhere(matches: (live: LiveRequest) => boolean, why: Cut): void {
+    for (const live of running) {
+      if (!matches(live)) continue
+      const concludeOne = () => {
+        if (running.has(live)) live.conclude(why)
+      }
+      setTimeout(concludeOne, needs.random() * CONCLUDE_MS).unref()
+    }
+  }
+
   return {
     /** Whether what was allowed a while ago still is. */
     review: (right: Right) => needs.review(right),
@@ -111,6 +129,16 @@ export function createLiveRequests(needs: {
     /** The gateway stops: what still runs is told so. */
     cutAll(message: string): void {
       cutWhere(() => true, { code: 503, message })
+    },
+
+    /** Watches end within 5 s, between two events and without an error: their clients resume them. */
+    concludeAll(message: string): void {
+      concludeWhere(() => true, { code: 503, message })
+    },
+
+    /** The same for what is carried by something that is being closed. */
+    concludeVia(via: unknown, message: string): void {
+      concludeWhere((live) => live.via === via, { code: 503, message })
     },
 
     get count() {

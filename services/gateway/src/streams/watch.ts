@@ -1,19 +1,43 @@
 import type { ResponseHead } from '@postern/kube-http'
 import { headerValue } from '../front/header-values.ts'
-import { createLineFraming, type Framing } from './framing.ts'
+import { createLengthFraming, createLineFraming, type Framing } from './framing.ts'
 
-/** How to end a watch with a reason: only where events are plain JSON, one a line. */
-export function watchFraming(response: ResponseHead): Framing | undefined {
-  const { headers } = response
-  const type = headerValue(headers, 'content-type')?.toLowerCase().split(';')[0]?.trim()
-  const encoding = headerValue(headers, 'content-encoding') ?? 'identity'
-  if (response.status !== 200 || type !== 'application/json' || encoding !== 'identity') {
-    return undefined
-  }
-  return createLineFraming()
+/** A watch that can be ended between two events, and how its client is told why. */
+export type WatchEvents = {
+  readonly framing: Framing
+  /** The event with which kube-apiserver itself ends a watch; none where it cannot be written here. */
+  farewell(status: string): Buffer | undefined
 }
 
-/** The event with which kube-apiserver itself ends a watch (meta/v1 WatchEvent). */
-export function watchFarewell(status: string): Buffer {
+const JSON_EVENTS = 'application/json'
+/** Each event behind its length: apimachinery, runtime/serializer/streaming and util/framer. */
+const PROTOBUF_EVENTS = 'application/vnd.kubernetes.protobuf'
+const LENGTH_BYTES = 4
+
+/** How the events of a watch follow each other, where that can be told from its head. */
+export function watchEvents({ status, headers }: ResponseHead): WatchEvents | undefined {
+  const type = headerValue(headers, 'content-type')?.toLowerCase().split(';')[0]?.trim()
+  const encoding = headerValue(headers, 'content-encoding') ?? 'identity'
+  if (status !== 200 || encoding !== 'identity') return undefined
+  switch (type) {
+    case JSON_EVENTS:
+      return { framing: createLineFraming(), farewell: jsonFarewell }
+    case PROTOBUF_EVENTS:
+      return { framing: protobufFraming(), farewell: () => undefined }
+    default:
+      return undefined
+  }
+}
+
+/** meta/v1 WatchEvent. */
+function jsonFarewell(status: string): Buffer {
   return Buffer.from(`{"type":"ERROR","object":${status}}\n`)
+}
+
+function protobufFraming(): Framing {
+  return createLengthFraming({
+    headerBytes: () => LENGTH_BYTES,
+    payloadBytes: (header) => header.readUInt32BE(0),
+    onHeader: () => true,
+  })
 }

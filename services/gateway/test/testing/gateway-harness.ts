@@ -66,6 +66,7 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
     review: (request) => reviewRight(request, rights, now()),
     nowMs: Date.now,
     shortGraceMs: 300,
+    random: () => 0,
   })
   const handle = createRequestHandler({
     gateway: 'g1',
