@@ -17,6 +17,8 @@ export type MuxSession = {
   readonly state: 'open' | 'draining' | 'closed'
   /** Streams not yet ended both ways. */
   readonly streams: number
+  /** Resolves as soon as it takes no new streams; never rejects. */
+  readonly leaving: Promise<void>
   /** Why it closed; never rejects. Clean: it drained, and nothing was cut. */
   readonly closed: Promise<{ readonly reason: string; readonly clean: boolean }>
 }

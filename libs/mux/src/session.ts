@@ -47,6 +47,8 @@ export function createMuxSession(socket: Duplex, options: MuxSessionOptions): Mu
 
 class Session implements MuxSession {
   readonly closed: Promise<{ reason: string; clean: boolean }>
+  readonly leaving: Promise<void>
+  readonly #resolveLeaving: () => void
   readonly #resolveClosed: (closure: { reason: string; clean: boolean }) => void
   readonly #role: 'client' | 'server'
   readonly #limits: MuxLimits
@@ -71,6 +73,11 @@ class Session implements MuxSession {
       resolveClosed = resolve
     })
     this.#resolveClosed = resolveClosed
+    let resolveLeaving = () => {}
+    this.leaving = new Promise((resolve) => {
+      resolveLeaving = resolve
+    })
+    this.#resolveLeaving = resolveLeaving
     this.#role = role
     this.#limits = { ...DEFAULTS, ...limits }
     this.#socket = socket
@@ -142,6 +149,7 @@ class Session implements MuxSession {
   goAway(reason = ''): void {
     if (this.#state !== 'open') return
     this.#state = 'draining'
+    this.#resolveLeaving()
     this.#send(encodeGoAway(reason))
     this.#closeIfDrained()
   }
@@ -292,6 +300,7 @@ class Session implements MuxSession {
     if (!this.#socket.destroyed) setTimeout(() => this.#socket.destroy(), CLOSE_MS).unref()
     const error = new MuxClosedError(reason)
     for (const stream of this.#streams.values()) stream.fail(error)
+    this.#resolveLeaving()
     this.#resolveClosed({ reason, clean })
   }
 }

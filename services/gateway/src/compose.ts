@@ -30,6 +30,8 @@ const SHIP_DEADLINE_MS = 3_000
 const SHORT_GRACE_MS = 10_000
 /** Of refusals that anybody can cause, so many a second are recorded. */
 const ANONYMOUS_RECORDS = { perSecond: 20, burst: 200 }
+const ELSEWHERE =
+  'Postern ended this watch between two events: the way to the cluster that carried it is being closed.'
 
 export async function composeGateway(
   runtime: Runtime<GatewayConfig, unknown, never>,
@@ -98,7 +100,10 @@ export async function composeGateway(
     isAgent: (clusterId, agentId) => replica.hasAgent(clusterId, agentId),
     log,
   })
-  const tunnels = createClusterTunnels(dialer)
+  const tunnels = createClusterTunnels({
+    dialer,
+    onLeaving: (session) => live.concludeVia(session, ELSEWHERE),
+  })
   const limiter = createRequestLimiter({
     running: config.requestsMax,
     shortPerUser: config.requestsPerUserMax,

@@ -187,8 +187,7 @@ test.each([
     }
     const cutOnce = () => gateway.agent.cut()
     const path = `${PODS}?watch=true`
-    const watch =
-      how === 'h2' ? client.textOverH2(path, cutOnce) : client.textOverH1(path, cutOnce)
+    const watch = how === 'h2' ? client.textOverH2(path, cutOnce) : client.textOverH1(path, cutOnce)
     expect(await watch).toEqual({ text: sent, end })
     expect((await gateway.outcome()).annotations['postern.dev/end']).toBe('source-lost')
   },

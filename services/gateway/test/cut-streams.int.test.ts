@@ -104,7 +104,9 @@ test('a gateway that stops ends watches between two events, without an error, an
     finishEvent = () => void body.write('"object":{}}\n{"type":"MODI')
   }
   let begun = 0
-  const onData = () => void (begun += 1)
+  const onData = () => {
+    begun += 1
+  }
   const log = client.textOverH2(`${PODS}/p/log?follow=true`, onData)
   await eventually(() => begun === 1, 'the log runs')
   const watch = client.textOverH2(`${PODS}?watch=true`, onData)

@@ -54,7 +54,7 @@ export function eventsOnTheBus(world: () => E2eWorld): void {
         expect(await saidByNats(world(), signIn, published)).toEqual([])
       }
       expect((await world().ask(secret, { path: PODS })).status).not.toBe(200)
-      await eventually('requests to work, and no log to be doubted any more', 30_000, async () => {
+      await eventually('requests to work, and no log to be doubted any more', 60_000, async () => {
         for (const name of [...LOGS, 'gateway'] as const) {
           expect(await world().platform.service(name).ready()).toBeUndefined()
         }
@@ -63,7 +63,7 @@ export function eventsOnTheBus(world: () => E2eWorld): void {
       expect((await world().ask(secret, { path: PODS })).status).toBe(403)
       expect(await logHeads(world())).toEqual(heads)
       await world().admin.api.call('POST', '/v1/groups/developers/members', { user: 'patient' })
-      await eventually('what is really decided to arrive', 5_000, async () => {
+      await eventually('what is really decided to arrive', 60_000, async () => {
         expect((await world().ask(secret, { path: PODS })).status).toBe(200)
       })
     })

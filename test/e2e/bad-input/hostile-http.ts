@@ -183,7 +183,7 @@ export function hostileHttp(world: () => E2eWorld): void {
         expect(text.match(/HTTP\/1\.1 \d{3}/g)).toHaveLength(1)
       }
       expect(await podNames()).toEqual(['box'])
-      await eventually('every intent to have its outcome', 10_000, async () => {
+      await eventually('every intent to have its outcome', 60_000, async () => {
         const { records } = await world().admin.api.call('GET', '/v1/audit/records?openOnly=true')
         expect(records).toEqual([])
       })

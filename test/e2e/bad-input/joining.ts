@@ -93,10 +93,10 @@ export function joining(world: () => E2eWorld): void {
       )
       await Promise.all([...all, 'good'].map((name) => prepareAgentNamespace(e2e, `join-${name}`)))
       const agent = await startAgentProcess(e2e, 'join-good', good)
-      await eventually('an agent with the right manifest to join', 30_000, async () => {
+      await eventually('an agent with the right manifest to join', 60_000, async () => {
         if (!/"joined"/.test(agent.log())) throw new Error(agent.log())
       })
-      await eventually('the new namespaces to be told', 15_000, async () => {
+      await eventually('the new namespaces to be told', 60_000, async () => {
         const rows = await query(
           e2e,
           "select distinct name from tunnel_broker.namespaces where name like 'join-%'",

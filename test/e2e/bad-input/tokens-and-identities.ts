@@ -93,7 +93,7 @@ export function tokensAndIdentities(world: () => E2eWorld): void {
       const { api } = world().admin
       await api.call('DELETE', `/v1/tokens/${revoked.id}`)
       await api.call('POST', '/v1/users/leaver/disable', {})
-      await eventually('the token to expire', 10_000, async () => {
+      await eventually('the token to expire', 60_000, async () => {
         const answer = await world().ask(short.secret, { path: PODS })
         expect(answer.status).toBe(401)
         expect(messageOf(answer)).toMatch(/expired at 20\d\d-.*Sign in again/)

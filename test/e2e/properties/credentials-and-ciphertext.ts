@@ -36,10 +36,10 @@ export function credentialsAndCiphertext(world: () => E2eWorld): void {
       writeFileSync(kubeconfig, gateway.readdressed(ours))
       const cacheDir = join(e2e.dir, 'cache-tapped')
       kubectl = createKubectl({ program: e2e.kubectlProgram, kubeconfig, cacheDir })
-      await eventually('the gateway to reach the cluster', 20_000, () =>
+      await eventually('the gateway to reach the cluster', 60_000, () =>
         kubectl.ok(['get', 'pods', '-n', 'team']),
       )
-    }, 60_000)
+    })
     afterAll(async () => {
       await gateway.kill()
       await wire.close()
@@ -77,7 +77,7 @@ export function credentialsAndCiphertext(world: () => E2eWorld): void {
       wire.damage(false)
       expect([502, 503, 504]).toContain(answer.status)
       expect(doneInCluster(world()).slice(before)).toEqual([])
-      await eventually('whole bits to work again', 20_000, async () => {
+      await eventually('whole bits to work again', 60_000, async () => {
         expect((await gateway.ask(token, { path: POD })).status).toBe(200)
       })
     })

@@ -96,7 +96,7 @@ export function forwardedAsAuthorized(world: () => E2eWorld): void {
       }
       await Promise.all(Array.from({ length: WORKERS }, worker))
 
-      const records = await eventually('every outcome to be stored', 20_000, async () => {
+      const records = await eventually('every outcome to be stored', 60_000, async () => {
         const found = await recordsWhere(world(), 'user=fuzzer')
         const outcomes = found.filter(({ stage }) => stage === 'ResponseComplete')
         expect(outcomes).toHaveLength(REQUESTS)

@@ -15,7 +15,7 @@ export function humanVisible(world: () => E2eWorld): void {
   describe('property 4: the human is visible on every path', () => {
     test("all that accounts ever did in the cluster stands in Postern's records under the same Audit-ID with a human's name", async () => {
       const events = readClusterAuditLog(world().cluster(CLUSTER))
-      const records = await eventually('the records to be stored', 10_000, async () => {
+      const records = await eventually('the records to be stored', 60_000, async () => {
         const all = await recordsWhere(world(), `cluster=${CLUSTER}`)
         const known = new Map(all.map((record) => [record.auditID, record]))
         const unknown = events.filter((event) => isByAccount(event) && !known.has(event.auditID))

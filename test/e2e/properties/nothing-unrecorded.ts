@@ -39,11 +39,11 @@ export function nothingUnrecorded(world: () => E2eWorld): void {
       const gateway = await startGatewayProcess(world(), 'killed', { settings })
       let next: GatewayProcess | undefined
       try {
-        const exec = await eventually('an exec to open', 20_000, () =>
+        const exec = await eventually('an exec to open', 60_000, () =>
           openExec(world(), secret, { gatewayUrl: gateway.url }),
         )
         const write = await halfARequest(world(), gateway, secret)
-        await eventually('the intent of the write to be on the disk', 5_000, async () => {
+        await eventually('the intent of the write to be on the disk', 60_000, async () => {
           expect(filesWith(join(world().dir, 'killed', 'spool'), CONFIG_MAPS)).toHaveLength(1)
         })
         await gateway.kill('SIGKILL')
@@ -51,7 +51,7 @@ export function nothingUnrecorded(world: () => E2eWorld): void {
         expect(await recordsWhere(world(), 'user=unlucky')).toEqual([])
 
         next = await startGatewayProcess(world(), 'killed', { again: true })
-        const open = await eventually('the intents to be delivered', 20_000, async () => {
+        const open = await eventually('the intents to be delivered', 60_000, async () => {
           const found = await recordsWhere(world(), 'user=unlucky&openOnly=true')
           expect(found).toHaveLength(2)
           return found
@@ -92,7 +92,7 @@ export function nothingUnrecorded(world: () => E2eWorld): void {
         expect((await gateway.ask(secret, { path: CONFIG_MAPS })).status).toBe(200)
 
         wire.thaw()
-        await eventually('the spool to have room again', 20_000, async () => {
+        await eventually('the spool to have room again', 60_000, async () => {
           const order = { method: 'POST', path: CONFIG_MAPS, body: configMap('recorded') }
           const { status } = await gateway.ask(secret, { ...order, headers: JSON_TYPE })
           expect([201, 409]).toContain(status)
@@ -176,7 +176,7 @@ async function fillSpool(gateway: GatewayProcess, token: string): Promise<void> 
     const shortest = await gateway.ask(token, { method: 'DELETE', path: '/api/v1/pods/x' })
     return shortest.status === 503
   }
-  await eventually('the gateway to know the token', 20_000, read)
+  await eventually('the gateway to know the token', 60_000, read)
   for (let reads = 0; reads < READS_MAX; reads += 1) {
     await read()
     // The first may have been refused together with the long record of the read.

@@ -9,7 +9,7 @@ const PODS = '/api/v1/namespaces/team/pods'
 /** DESIGN.md section 4. */
 export const LEASE_MS = 2000
 /** A right that ends by the clock must first begin. */
-const SOON_MS = 6000
+const SOON_MS = 15_000
 
 type Ending = {
   readonly name: string
@@ -186,7 +186,7 @@ export async function bothStreams(
   token: string,
   where: { readonly gatewayUrl?: string } = {},
 ): Promise<[exec: OpenStream, watch: OpenStream]> {
-  return await eventually('both streams to open', 20_000, async () => {
+  return await eventually('both streams to open', 60_000, async () => {
     const watch = await openWatch(world, token, where)
     return [await openExec(world, token, where), watch]
   })

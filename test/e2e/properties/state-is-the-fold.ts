@@ -105,7 +105,7 @@ export function stateIsTheFold(world: () => E2eWorld): void {
       expect(projections.length).toBeGreaterThan(5)
       expect(await lists(world())).toEqual(shown)
 
-      await eventually('every decision to come out again', 20_000, async () => {
+      await eventually('every decision to come out again', 60_000, async () => {
         const { decisions, differences } = await replayDecisions(
           world(),
           await readRecords(world(), ['--user', 'lead']),

@@ -91,7 +91,7 @@ async function furnished(world: World): Promise<E2eWorld> {
   await kubectl.ok([...words('run box -n team --image=c --command -- sh -c'), loop])
   await kubectl.ok(['wait', '-n', NAMESPACE, '--for=condition=Ready', 'pod/box', '--timeout=60s'])
   const { secret } = await e2e.token('lead')
-  await eventually('the first request of lead', 30_000, async () => {
+  await eventually('the first request of lead', 60_000, async () => {
     const { status, text } = await e2e.ask(secret, { path: '/api/v1/namespaces/team/pods' })
     if (status !== 200) throw new Error(text)
   })
@@ -101,7 +101,7 @@ async function furnished(world: World): Promise<E2eWorld> {
 
 /** What comes by itself after a start: the gateway's spool registers, the agent tells of namespaces. */
 async function settled(world: E2eWorld): Promise<void> {
-  await eventually('the platform to settle', 30_000, async () => {
+  await eventually('the platform to settle', 60_000, async () => {
     const [row] = await query<{ producers: number; namespaces: number }>(
       world,
       `select (select count(*)::int from audit.producer) as producers,

@@ -9,7 +9,7 @@ export type GrpcAnswer = {
   readonly message: string
 }
 
-const CALL_MS_MAX = 10_000
+const CALL_MS_MAX = 30_000
 /** https://grpc.io/docs/guides/status-codes */
 const CODES = ['OK', 'CANCELLED', 'UNKNOWN', 'INVALID_ARGUMENT', 'DEADLINE_EXCEEDED'].concat(
   ['NOT_FOUND', 'ALREADY_EXISTS', 'PERMISSION_DENIED', 'RESOURCE_EXHAUSTED'],

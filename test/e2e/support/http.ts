@@ -15,7 +15,7 @@ export type Answer = {
 }
 
 const ANSWER_MS_MAX = 30_000
-const RAW_MS_MAX = 10_000
+const RAW_MS_MAX = 30_000
 const agents = new Map<string, Agent>()
 
 /** One whole request; any status is an answer. */

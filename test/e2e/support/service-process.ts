@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const NODE_OPTIONS = ['--conditions=@postern/source', '--disable-warning=ExperimentalWarning']
-const END_MS_MAX = 30_000
+const END_MS_MAX = 60_000
 
 /** A service as a process of its own, by its own main.ts, told only these settings. */
 export type ServiceProcess = {

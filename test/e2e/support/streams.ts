@@ -76,6 +76,7 @@ async function open(
         begun(response)
         return
       }
+      response.on('error', reject)
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk
       })

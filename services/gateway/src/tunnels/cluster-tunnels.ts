@@ -12,15 +12,21 @@ export type ClusterTunnels = {
   close(): Promise<void>
 }
 
-export function createClusterTunnels(dialer: GatewayDialer): ClusterTunnels {
+export function createClusterTunnels(needs: {
+  readonly dialer: GatewayDialer
+  /** The session takes no new streams, and soon carries nothing any more. */
+  readonly onLeaving: (session: MuxSession) => void
+}): ClusterTunnels {
+  const { dialer, onLeaving } = needs
   const sessions = new Map<string, MuxSession>()
   const dialing = new Map<string, Promise<MuxSession>>()
 
   async function dial(clusterId: string): Promise<MuxSession> {
     const { session } = await dialer.connectMux(clusterId)
     sessions.set(clusterId, session)
-    void session.closed.then(() => {
+    void session.leaving.then(() => {
       if (sessions.get(clusterId) === session) sessions.delete(clusterId)
+      onLeaving(session)
     })
     return session
   }
