@@ -16,7 +16,7 @@ const LENGTH_BYTES = 4
 
 /** How the events of a watch follow each other, where that can be told from its head. */
 export function watchEvents({ status, headers }: ResponseHead): WatchEvents | undefined {
-  const type = headerValue(headers, 'content-type')?.toLowerCase().split(';')[0]?.trim()
+  const type = headerValue(headers, 'content-type')?.toLowerCase().split(';')[0]?.trim() ?? ''
   const encoding = headerValue(headers, 'content-encoding') ?? 'identity'
   if (status !== 200 || encoding !== 'identity') return undefined
   switch (type) {
