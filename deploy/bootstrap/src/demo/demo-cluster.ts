@@ -8,7 +8,8 @@ import {
 import { environment } from '../config.ts'
 import { createKubectl, type Kubectl } from './kubectl.ts'
 
-const AGENT_IMAGE = 'postern/agent:latest'
+/** As the agent's manifest names it. */
+export const AGENT_IMAGE = 'postern/agent:latest'
 
 /** What a container of the agent's image runs here: the agent from its sources, under this Node. */
 const AGENT_COMMAND = [

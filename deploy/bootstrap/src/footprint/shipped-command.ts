@@ -2,7 +2,7 @@ import { join } from 'node:path'
 
 /** How the image of a part starts it. */
 export type ShippedCommand = {
-  /** Options and files of node, with /app standing for the part's folder. */
+  /** Options and files of node; in an image the part's folder is /app. */
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ApiClient, createApiClient } from './api-client.ts'
-import type { Platform } from './start-platform.ts'
+import type { SecretFiles } from './secrets.ts'
 
 const NAME = 'admin'
 const PASSWORD_BYTES = 18
@@ -14,7 +14,12 @@ export type Administrator = {
 }
 
 /** Signs the first administrator in; sets Postern up with a random password at the first start. */
-export async function signInAdministrator(platform: Platform): Promise<Administrator> {
+export async function signInAdministrator(platform: {
+  readonly secrets: SecretFiles
+  readonly apiUrl: string
+  /** The one-time set-up token, while there is no administrator. */
+  setupToken(): string | undefined
+}): Promise<Administrator> {
   const passwordFile = join(platform.secrets.dir, 'admin-password')
   const api = createApiClient({ url: platform.apiUrl, caFile: platform.secrets.webCaFile })
   const setupToken = platform.setupToken()
