@@ -29,7 +29,7 @@ export default defineConfig({
           name: 'integration',
           include: ['{libs,services,deploy}/*/test/**/*.int.test.ts'],
           globalSetup: servers,
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 120_000,
         },
       },

@@ -1,4 +1,5 @@
 import { until } from '@postern/fixtures'
+import { EndReason } from '@postern/proto/postern/session/events/v1/events'
 import { SessionState } from '@postern/proto/postern/session/v1/session'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { type RunningSession, runSession, VIEW_PODS } from './running-session.ts'
@@ -28,6 +29,7 @@ test('a database that goes and comes back ends neither the service nor a session
   await until(async () => here.agent.lost() !== undefined)
   await expect(here.open()).rejects.toMatchObject({ code: 14 })
   await until(async () => (await session.ready()) !== undefined)
+  await until(async () => session.warnedOf('sessions could not be kept'))
   // Gateways cannot report meanwhile: that silence means nothing.
   session.advance(120)
   await session.database.mend()
@@ -37,8 +39,12 @@ test('a database that goes and comes back ends neither the service nor a session
   expect(agent.latest(id)).toMatchObject({ wanted: true, version: 1 })
   expect((await here.open())?.id).toBe(id)
 
-  // It is ended as idle only once it could have been heard and was not.
-  session.advance(120)
+  // It is ended as idle only once it could have been heard and was not: the silence that counts begins
+  // when the service next looks, so time goes on until then.
+  await until(async () => {
+    session.advance(5)
+    return agent.latest(id)?.wanted === false
+  })
   const unwanted = await agent.order(id, ({ wanted }) => !wanted)
   await agent.removed(unwanted)
   const { session: over } = await (await session.console()).getSession(
@@ -46,6 +52,7 @@ test('a database that goes and comes back ends neither the service nor a session
     here.user.as,
   )
   expect(over?.state).toBe(SessionState.SESSION_STATE_ENDED)
+  expect(over?.endReason).toBe(EndReason.END_REASON_IDLE)
   await agent.stop()
 })
 

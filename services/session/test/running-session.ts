@@ -64,13 +64,16 @@ export async function runSession(options: {
     POSTERN_SESSION_ACCOUNT_WAIT_SECONDS: '5',
     ...options.settings,
   }
+  const lines: string[] = []
+  const stream = { write: (line: string) => void lines.push(line) }
+  const serviceLog = createLog({ name: 'session', level: 'warn', stream })
   let aheadMs = 0
   const now = () => new Date(Date.now() + aheadMs)
   let running: RunningService = await start()
   const closing: (() => void)[] = []
 
   async function start(): Promise<RunningService> {
-    const started = await runService(sessionService, env, { log, now })
+    const started = await runService(sessionService, env, { log: serviceLog, now })
     await until(async () => (await started.ready()) === undefined)
     return started
   }
@@ -100,6 +103,8 @@ export async function runSession(options: {
       return addressOf()
     },
     ready: async () => await running.ready(),
+    /** Whether its log has a warning with these words. */
+    warnedOf: (words: string) => lines.some((line) => line.includes(words)),
     /** Moves the service's clock. */
     advance(seconds: number) {
       aheadMs += seconds * 1000
