@@ -90,7 +90,7 @@ test("the agent's complaint reaches the one who waits, whatever characters it ha
   const { user, agent, open } = await setTheScene('complains')
   const answer = open().catch((error: unknown) => error)
   const { sessionId, version } = await agent.wantedFor(user.userId)
-  const text = `no\u0000such role: "postern-view"\u001B[2J\n${'é'.repeat(2000)}`
+  const text = `no\u0007such role: "postern-view"\u001B[2J\n${'é'.repeat(2000)}`
   for (let times = 0; times < 3; times += 1) {
     await agent.report({ sessionId, version, result: { $case: 'failed', value: text } })
   }

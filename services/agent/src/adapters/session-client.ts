@@ -61,7 +61,10 @@ function toRequest({ sessionId, version, result }: AccountReport): ReportAccount
       return { sessionId, version, result: { $case: 'provisioned', value: true } }
     case 'removed':
       return { sessionId, version, result: { $case: 'removed', value: true } }
-    case 'failed':
-      return { sessionId, version, result: { $case: 'failed', value: result.reason } }
+    case 'failed': {
+      // Words of the cluster's API server; a call whose text holds a NUL is refused.
+      const value = result.reason.replaceAll('\0', ' ')
+      return { sessionId, version, result: { $case: 'failed', value } }
+    }
   }
 }
