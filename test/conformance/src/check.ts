@@ -16,3 +16,10 @@ export type Result = {
   /** Why it failed; absent when it passed. */
   readonly failure?: string
 }
+
+/** How much of what is generated is tried, and from which seed. */
+export type Generated = {
+  readonly requests: number
+  readonly forged: number
+  readonly seed: number
+}

@@ -1,24 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { caseChecks } from './cases.ts'
-import type { Check } from './check.ts'
+import type { Check, Generated } from './check.ts'
+import { credentialChecks } from './checks/credentials.ts'
+import { headerChecks } from './checks/headers.ts'
+import { identityChecks } from './checks/identity.ts'
 import { parsingChecks } from './checks/parsing.ts'
 import { environment } from './config.ts'
 import { vectorChecks } from './vectors.ts'
-
-/** How much of what is generated is tried, and from which seed. */
-export type Generated = {
-  readonly requests: number
-  readonly forged: number
-  readonly seed: number
-}
 
 const VECTOR_FILES = ['requestinfo-vectors.jsonl', 'requestinfo-oracle-vectors.jsonl']
 const CASES_FILE = 'cases.jsonl'
 
 /** What is told in words, and what no file could tell: by the ids of the rules' tests. */
-export function wordedChecks(_generated: Generated): Check[] {
-  return [...parsingChecks]
+export function wordedChecks(generated: Generated): Check[] {
+  return [...parsingChecks, ...headerChecks, ...identityChecks(generated), ...credentialChecks]
 }
 
 /** Everything that is known to be tried, rule by rule. */

@@ -24,7 +24,7 @@ export class UsageError extends Error {
 }
 
 export const REQUESTS = 2_000
-export const FORGED = 2_000
+export const FORGED = 1_000
 const COUNT_MAX = 10_000_000
 
 export const HELP = `npm run conformance -- [options]

@@ -15,6 +15,7 @@ export type Answer = {
 }
 
 const ANSWER_MS_MAX = 30_000
+const CONNECT_MS_MAX = 60_000
 const RAW_MS_MAX = 30_000
 const agents = new Map<string, Agent>()
 
@@ -65,23 +66,31 @@ export async function sendRaw(order: {
   readonly bytes: string | Buffer
   /** Enough was seen; for what does not close. */
   readonly until?: (text: string) => boolean
+  /** How long it may take. */
+  readonly msMax?: number
+  /** Something came, and then nothing for so long; for what may or may not close. */
+  readonly quietMs?: number
 }): Promise<{ readonly text: string; readonly closed: boolean }> {
-  const { port, ca, bytes, until = () => false } = order
+  const { port, ca, bytes, until = () => false, msMax = RAW_MS_MAX, quietMs } = order
   const socket = connectTls({ host: '127.0.0.1', port, ca, servername: 'localhost' })
   let text = ''
   try {
-    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(RAW_MS_MAX) })
+    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(CONNECT_MS_MAX) })
     socket.on('error', () => {})
     socket.write(bytes)
     const closed = await new Promise<boolean>((resolve) => {
-      const timer = setTimeout(() => resolve(false), RAW_MS_MAX)
+      const timer = setTimeout(() => resolve(false), msMax)
+      let quiet: NodeJS.Timeout | undefined
       const end = (isClosed: boolean) => {
         clearTimeout(timer)
+        clearTimeout(quiet)
         resolve(isClosed)
       }
       socket.on('data', (chunk: Buffer) => {
         text += chunk.toString('latin1')
         if (until(text)) end(false)
+        clearTimeout(quiet)
+        if (quietMs !== undefined) quiet = setTimeout(() => end(false), quietMs)
       })
       socket.on('close', () => end(true))
       socket.on('end', () => end(true))

@@ -7,5 +7,6 @@ export {
   installationRoots,
 } from './certificates.ts'
 export { CLUSTER, type E2eWorld, startE2eWorld } from './e2e-world.ts'
+export { grpcCall } from './grpc.ts'
 export { type Answer, type HttpOrder, messageOf, send, sendRaw } from './http.ts'
 export { recordsWhere } from './records.ts'

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { eventually } from '@postern/bootstrap'
+import { annotation, eventually } from '@postern/bootstrap'
 import { type E2eWorld, joinFacts, recordsWhere, send, spawnAgent } from '@postern/e2e/support'
 import { type RecordingApiServer, startRecordingApiServer } from './api-server.ts'
 
@@ -26,7 +26,7 @@ export type RecordingWorld = {
 
 const NAME = 'recorded'
 const LABELS = { env: 'recorded' }
-const OPERATOR = 'operator'
+export const OPERATOR = 'operator'
 export const EVERYTHING = [
   { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
   { verbs: ['*'], nonResourceUrls: ['*'] },
@@ -78,10 +78,7 @@ export async function startRecordingWorld(e2e: E2eWorld): Promise<RecordingWorld
 
   try {
     const token = await user(OPERATOR, EVERYTHING, 'all')
-    const [record] = (await recordsOf()).filter(
-      ({ annotations }) => annotations['postern.dev/account'],
-    )
-    const account = record?.annotations['postern.dev/account'] ?? ''
+    const account = await accountOfOperator()
     api.reset()
     return {
       e2e,
@@ -103,10 +100,13 @@ export async function startRecordingWorld(e2e: E2eWorld): Promise<RecordingWorld
     throw error
   }
 
-  async function recordsOf() {
-    return await eventually('the first record', READY_MS_MAX, async () => {
-      const found = await recordsWhere(e2e, `user=${OPERATOR}`)
-      if (found.length === 0) throw new Error('no record yet')
+  async function accountOfOperator(): Promise<string> {
+    return await eventually('a record of the first request', READY_MS_MAX, async () => {
+      const records = await recordsWhere(e2e, `user=${OPERATOR}`)
+      const found = records
+        .map((record) => annotation(record, 'account'))
+        .find((name) => name !== '')
+      if (found === undefined) throw new Error('there is none yet')
       return found
     })
   }
