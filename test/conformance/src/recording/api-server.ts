@@ -76,8 +76,11 @@ export async function startRecordingApiServer(): Promise<RecordingApiServer> {
     arrived.push(one)
     handlers.upgrade(one, socket, head)
   })
-  server.on('clientError', (error: Error, socket: Duplex) => {
-    if (!/ECONNRESET|socket hang up/.test(error.message)) malformed.push(error.message)
+  server.on('clientError', (error: Error & { code?: string }, socket: Duplex) => {
+    const { code = '', message } = error
+    // The agent broke a request off: that ends its connection in the middle.
+    const isEnd = code === 'ECONNRESET' || code === 'HPE_INVALID_EOF_STATE'
+    if (!isEnd) malformed.push(`${code} ${message}`)
     socket.destroy()
   })
 
