@@ -64,7 +64,7 @@ describe('secrets', () => {
   })
 
   test('.env holds no secret, and no container has one in its environment', () => {
-    const passwords = ['postgres-admin', 'postgres-policy', 'nats-gateway'].map((name) =>
+    const passwords = ['postgres-admin', 'postgres-policy', 'nats-policy'].map((name) =>
       readFileSync(join(folder, 'secrets/passwords', name), 'utf8'),
     )
     const visible = JSON.stringify([variables, all.map(([, { environment: env }]) => env)])

@@ -1,14 +1,11 @@
-/** The message bus. Nothing here ever blocks a start: without a server, sends are dropped or fail fast. */
+/**
+ * The message bus, as far as Postern uses it: it only sends. Whoever holds nats-server can say anything
+ * there, so nothing can be received. Nothing here ever blocks a start: without a server, sends are
+ * dropped or fail fast.
+ */
 export type Bus = {
   /** Best effort, at most once. Silent when the bus is down. */
   publishCore(subject: string, data: Uint8Array): void
-  /** Calls the handler for each core message; survives reconnects. Answers a function that ends it. */
-  subscribeCore(
-    subject: string,
-    handler: (data: Uint8Array, reply?: (data: Uint8Array) => void) => void,
-  ): () => void
-  /** A core request. Rejects when the deadline passes or the bus is down. */
-  request(subject: string, data: Uint8Array, options: { timeoutMs: number }): Promise<Uint8Array>
   /** The ordered copy of one log. */
   stream(name: string): BusStream
   readonly connected: boolean
@@ -51,11 +48,8 @@ export type BusStream = {
    * @throws WrongLastSequenceError
    */
   publish(message: Omit<BusMessage, 'seq'>, expectedLastSeq: bigint): Promise<void>
-  /**
-   * Follows from a sequence on, in order and without repeats; starts anew by itself after a loss of
-   * the connection and when the stream was made anew. A hole is the reader's to see.
-   */
-  follow(afterSeq: bigint, onMessage: (message: BusMessage) => void): () => void
+  /** It and all its messages are gone; what deletes it makes it anew. */
+  delete(): Promise<void>
 }
 
 /** The stream is not where the publisher thought. */

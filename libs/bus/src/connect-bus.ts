@@ -1,24 +1,17 @@
 import { messageOf } from '@postern/errors'
 import { gaugeIn, type Log, type Metrics } from '@postern/telemetry'
-import { connect, type NatsConnection, type NodeConnectionOptions } from 'nats'
+import { connect, type NatsConnection } from 'nats'
 import { type Bus, BusUnavailableError } from './bus.ts'
-import { createCoreSubscriptions } from './core-subscriptions.ts'
+import { type BusAddress, connectionSettings } from './connection-settings.ts'
 import { createJetStream } from './jet-stream.ts'
 import { pause } from './pause.ts'
 import { serverProblem } from './server-version.ts'
 
-export type BusOptions = {
-  /** `nats://user:password@host:port`, several with commas; `tls://` asks for TLS. */
-  readonly url: string
-  /** Shown by the server beside the connection. */
-  readonly name: string
+export type BusOptions = BusAddress & {
   readonly log: Log
   readonly metrics?: Metrics
 }
 
-const PING_INTERVAL_MS = 1000
-const PINGS_OUT_MAX = 2
-const CONNECT_TIMEOUT_MS = 3000
 const RETRY_MS_FIRST = 250
 const RETRY_MS_MAX = 5000
 /** An operator has to act first, so there is no hurry. */
@@ -34,7 +27,6 @@ export function connectBus(options: BusOptions): Bus {
   const closing = new AbortController()
   const listeners = new Set<() => void>()
   const setGauge = connectedGauge(options.metrics)
-  const subscriptions = createCoreSubscriptions(log)
   let connection: NatsConnection | undefined
   let problem: string | undefined = 'not connected yet'
 
@@ -58,7 +50,6 @@ export function connectBus(options: BusOptions): Bus {
     }
     problem = undefined
     setGauge(1)
-    subscriptions.attach(nc)
     log.info({ server: nc.getServer(), version: nc.info?.version }, 'the bus is connected')
     for (const listener of listeners) listener()
     return true
@@ -84,7 +75,6 @@ export function connectBus(options: BusOptions): Bus {
     })()
     if (closing.signal.aborted || !setConnected(nc)) await refuse()
     const error = await nc.closed()
-    subscriptions.detach()
     connection = undefined
     if (end === 'lost') setProblem(error?.message ?? 'the connection was closed')
     await watch
@@ -106,13 +96,6 @@ export function connectBus(options: BusOptions): Bus {
   }
   const running = run()
 
-  const jetStream = createJetStream({ available, log, onConnect, closed: closing.signal })
-
-  function onConnect(listener: () => void): () => void {
-    listeners.add(listener)
-    return () => listeners.delete(listener)
-  }
-
   return {
     publishCore(subject, data) {
       if (connection === undefined || problem !== undefined) return
@@ -122,22 +105,20 @@ export function connectBus(options: BusOptions): Bus {
         log.debug({ subject, error: messageOf(error) }, 'a core message was dropped')
       }
     },
-    subscribeCore: (subject, handler) => subscriptions.add(subject, handler),
-    async request(subject, data, { timeoutMs }) {
-      return (await available().request(subject, data, { timeout: timeoutMs })).data
-    },
-    stream: jetStream.stream,
+    stream: createJetStream({ available, log }),
     get connected() {
       return problem === undefined
     },
     get problem() {
       return problem
     },
-    onConnect,
+    onConnect(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
     async close() {
       closing.abort()
       problem = 'closed'
-      await jetStream.close()
       await connection?.close()
       await running
     },
@@ -151,28 +132,4 @@ function connectedGauge(metrics: Metrics | undefined): (value: 0 | 1) => void {
     help: 'Whether the message bus is connected (1) or not (0)',
   })
   return (value) => gauge.set(value)
-}
-
-function connectionSettings({ url, name }: BusOptions): NodeConnectionOptions {
-  const servers = url.split(',').map((one) => new URL(one.trim()))
-  const [first] = servers
-  if (first === undefined) throw new Error('the NATS URL is empty')
-  return {
-    servers: servers.map(({ hostname, port }) => `${hostname}:${port === '' ? '4222' : port}`),
-    name,
-    ...(first.username === '' ? {} : credentials(first)),
-    ...(first.protocol === 'tls:' ? { tls: {} } : {}),
-    timeout: CONNECT_TIMEOUT_MS,
-    pingInterval: PING_INTERVAL_MS,
-    maxPingOut: PINGS_OUT_MAX,
-    maxReconnectAttempts: -1,
-    reconnectTimeWait: RETRY_MS_FIRST,
-    reconnectJitter: RETRY_MS_FIRST,
-    ignoreAuthErrorAbort: true,
-    ignoreClusterUpdates: true,
-  }
-}
-
-function credentials({ username, password }: URL): { user: string; pass: string } {
-  return { user: decodeURIComponent(username), pass: decodeURIComponent(password) }
 }

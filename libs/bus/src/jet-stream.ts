@@ -7,22 +7,24 @@ import {
   RetentionPolicy,
   StorageType,
 } from '@nats-io/jetstream'
-import { headers, nanos } from 'nats'
+import type { Log } from '@postern/telemetry'
+import { headers, type NatsConnection, nanos } from 'nats'
 import {
   type BusStream,
   StreamMissingError,
   type StreamSettings,
   WrongLastSequenceError,
 } from './bus.ts'
-import { followStream } from './follow-stream.ts'
-import type { JetStreamNeeds } from './jet-stream-needs.ts'
 
 const TIMEOUT_MS = 5000
 const BYTES_MAX_DEFAULT = 1024 ** 3
 const EPOCH = 'postern-epoch'
 
-export function createJetStream(needs: JetStreamNeeds) {
-  const followers = new Set<Promise<void>>()
+export function createJetStream(needs: {
+  /** @throws BusUnavailableError */
+  readonly available: () => NatsConnection
+  readonly log: Log
+}): (name: string) => BusStream {
   const manager = () =>
     jetstreamManager(needs.available(), { timeout: TIMEOUT_MS, checkAPI: false })
 
@@ -69,18 +71,14 @@ export function createJetStream(needs: JetStreamNeeds) {
           throw cause
         }
       },
-      follow(afterSeq, onMessage) {
-        const stopping = new AbortController()
-        const signal = AbortSignal.any([stopping.signal, needs.closed])
-        const following = followStream({ ...needs, name, afterSeq, onMessage, signal })
-        followers.add(following)
-        void following.finally(() => followers.delete(following))
-        return () => stopping.abort()
+      async delete() {
+        const { streams } = await manager()
+        await orMissing(streams.delete(name))
       },
     }
   }
 
-  return { stream, close: async () => void (await Promise.allSettled(followers)) }
+  return stream
 }
 
 const fixed = { storage: StorageType.File, retention: RetentionPolicy.Limits }

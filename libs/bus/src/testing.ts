@@ -1,1 +1,1 @@
-export {}
+export { type Outsider, openOutsider } from './testing/outsider.ts'

@@ -1,6 +1,6 @@
 import type {
-  ReadEventsRequest,
-  ReadEventsResponse,
+  FollowEventsRequest,
+  FollowEventsResponse,
   RenewLeaseRequest,
   RenewLeaseResponse,
 } from '@postern/proto/postern/eventlog/v1/event_log'
@@ -9,10 +9,10 @@ type CallOptions = { readonly signal?: AbortSignal; readonly deadlineMs?: number
 
 /** What a reader needs of `clients.of(EventLogServiceDefinition, service)`. */
 export type EventLogClient = {
-  readonly readEvents: (
-    request: ReadEventsRequest,
+  readonly followEvents: (
+    request: FollowEventsRequest,
     options?: CallOptions,
-  ) => Promise<ReadEventsResponse>
+  ) => AsyncIterable<FollowEventsResponse>
   readonly renewLease: (
     request: RenewLeaseRequest,
     options?: CallOptions,

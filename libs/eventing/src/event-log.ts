@@ -39,9 +39,11 @@ export type EventLog<Database, Event extends DomainEvent> = {
   readonly store: EventStore<Database, Event>
   /** EventLogService, for the service's RPC server. */
   readonly registration: RpcRegistration
+  /** Calls back when something was appended, by whatever process. Answers a function that ends it. */
+  onAppend(listener: () => void): () => void
   /** Added before or after `start`; runs from then on until `stop`. */
   processManager(options: ProcessManagerOptions<Event>): ProcessManager
-  /** Begins to publish, to answer leases on the bus and to run process managers. Waits for nothing. */
+  /** Begins to publish and to run process managers. Waits for nothing. */
   start(): Promise<void>
   /** Ends all of it and closes the connections. */
   stop(): Promise<void>

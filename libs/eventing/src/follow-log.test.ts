@@ -1,4 +1,3 @@
-import type { Bus, BusMessage } from '@postern/bus'
 import { GroupCreated } from '@postern/proto/postern/identity/events/v1/events'
 import { createSilentLog } from '@postern/telemetry/testing'
 import fc from 'fast-check'
@@ -7,127 +6,151 @@ import type { EventCodec } from './codec.ts'
 import { eventCodec } from './event-codec.ts'
 import { followLog } from './follow-log.ts'
 import type { LogEvent } from './log-table.ts'
-import { encodeHint, toBusMessage, toRecordedEvent } from './wire.ts'
+import { toRecordedEvent } from './wire.ts'
 
 type Event = { type: 'GroupCreated'; groupId: string; name: string; platformRole: 0 | 1 | 2 | -1 }
 const codec: EventCodec<Event> = eventCodec('postern.identity.events.v1', { GroupCreated })
 
-const logged = (pos: bigint, epoch: string): LogEvent => ({
-  ...codec.encode({ type: 'GroupCreated', groupId: `${epoch}.${pos}`, name: '', platformRole: 0 }),
-  pos,
-  id: `${epoch}.${pos}`,
+const logged = (pos: number, history: string): LogEvent => ({
+  ...codec.encode({
+    type: 'GroupCreated',
+    groupId: `${history}.${pos}`,
+    name: '',
+    platformRole: 0,
+  }),
+  pos: BigInt(pos),
+  id: `${history}.${pos}`,
   stream: `group-${pos}`,
   ver: 1,
   meta: { actor: 'system', cause: 'test' },
   at: new Date(0),
 })
 
-/** An owner and a bus in memory, whose messages the test delivers when, and as often as, it likes. */
-function createWorld() {
-  const world = { epoch: 'e1', head: 0n }
-  const handlers = new Set<(message: BusMessage) => void>()
-  const hinted = new Set<(data: Uint8Array) => void>()
-  const bus: Bus = {
-    connected: true,
-    problem: undefined,
-    publishCore: () => undefined,
-    request: async () => await Promise.reject(new Error('not here')),
-    onConnect: () => () => undefined,
-    close: async () => undefined,
-    subscribeCore(_subject, handler) {
-      hinted.add(handler)
-      return () => hinted.delete(handler)
+/** An owner in memory, whose log may be restored with and without its epoch saying so. */
+function createOwner() {
+  let history = 'h'
+  const owner = {
+    epoch: 'e1',
+    log: [] as LogEvent[],
+    append: () => void owner.log.push(logged(owner.log.length + 1, history)),
+    restore(drop: number, isSaid: boolean) {
+      owner.log.splice(Math.max(0, owner.log.length - drop))
+      history += 'x'
+      if (isSaid) owner.epoch += 'x'
     },
-    stream: () => ({
-      ensure: async () => undefined,
-      lastSeq: async () => world.head,
-      publish: async () => undefined,
-      follow(_afterSeq, onMessage) {
-        handlers.add(onMessage)
-        return () => handlers.delete(onMessage)
-      },
-    }),
-  }
-  return {
-    world,
-    bus,
-    push(pos: bigint, epoch: string) {
-      const message = { ...toBusMessage('identity', epoch, logged(pos, epoch)), seq: pos }
-      for (const handler of handlers) handler(message)
-    },
-    hint(pos: bigint, epoch: string) {
-      for (const handler of hinted) handler(encodeHint({ epoch, pos }))
-    },
-    read(after: bigint, limit: number) {
-      const events: LogEvent[] = []
-      for (let pos = after + 1n; pos <= world.head && events.length < limit; pos += 1n) {
-        events.push(logged(pos, world.epoch))
+    runAfter(pos: number, limit: number) {
+      return {
+        epoch: owner.epoch,
+        head: BigInt(owner.log.length),
+        afterId: owner.log[pos - 1]?.id ?? '',
+        events: owner.log.slice(pos, pos + limit).map(toRecordedEvent),
       }
-      return { ...world, events: events.map(toRecordedEvent) }
     },
   }
+  return owner
 }
 
-test('however pulls, pushes, hints, losses and restores fall together, the state is the log', async () => {
+test('however appends, broken streams and restores fall together, the state is the log', async () => {
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.record({ kind: fc.constant('append' as const) }) },
-    fc.record({ kind: fc.constant('push' as const), back: fc.bigInt({ min: 0n, max: 4n }) }),
-    fc.record({ kind: fc.constant('hint' as const), back: fc.bigInt({ min: 0n, max: 4n }) }),
-    fc.record({ kind: fc.constant('restore' as const), back: fc.bigInt({ min: 1n, max: 4n }) }),
-    fc.record({ kind: fc.constant('pull' as const) }),
+    fc.record({ kind: fc.constant('break' as const) }),
+    fc.record({ kind: fc.constant('end' as const) }),
+    fc.record({
+      kind: fc.constant('restore' as const),
+      drop: fc.integer({ min: 1, max: 4 }),
+      isSaid: fc.boolean(),
+    }),
   )
   await fc.assert(
     fc.asyncProperty(fc.scheduler(), fc.array(step, { maxLength: 40 }), async (s, steps) => {
-      const around = createWorld()
-      const { world, bus } = around
+      const owner = createOwner()
       let state: string[] = []
-      let wrong = ''
-      let losses = 3
+      let isNext: 'break' | 'end' | 'go on' = 'go on'
+      let shown: string[] | undefined
       const follower = followLog<Event>({
         service: 'identity',
-        bus,
         codec,
         log: createSilentLog(),
         client: {
-          readEvents: async ({ after }) => {
-            const answer = around.read(after, 3)
-            await s.schedule(Promise.resolve(), 'answer')
-            losses -= 1
-            if (losses === 1) throw new Error('the answer was lost')
-            return answer
+          async *followEvents({ after }) {
+            for (let pos = Number(after); ; ) {
+              const run = owner.runAfter(pos, 3)
+              await s.schedule(Promise.resolve(), 'run')
+              const now = isNext
+              isNext = 'go on'
+              if (now === 'break') throw new Error('the connection broke')
+              if (now === 'end') return
+              yield run
+              pos += run.events.length
+            }
           },
-          renewLease: async () => await Promise.reject(new Error('not asked here')),
         },
         onReset: () => {
           state = []
+          shown = undefined
         },
-        onEvents: (events, { epoch, pos }) => {
+        onEvents: (events) => {
           state.push(...events.map(({ id }) => id))
-          const whole = Array.from({ length: Number(pos) }, (_, index) => `${epoch}.${index + 1}`)
-          if (state.join() !== whole.join()) wrong ||= `at ${epoch}.${pos}: ${state.join()}`
+          if (follower.caughtUp) shown = [...state]
+        },
+        onCaughtUp: () => {
+          shown = [...state]
         },
       })
-      const acting = (async () => {
-        for (const one of steps) {
-          await s.schedule(Promise.resolve(), one.kind)
-          const { epoch, head } = world
-          if (one.kind === 'append') world.head += 1n
-          if (one.kind === 'push' && head > one.back) around.push(head - one.back, epoch)
-          if (one.kind === 'hint' && head > one.back) around.hint(head - one.back, epoch)
-          if (one.kind === 'pull') follower.pull().catch(() => undefined)
-          if (one.kind === 'restore' && head > one.back) {
-            world.head -= one.back
-            world.epoch = `${epoch}x`
-          }
-        }
-      })()
-      await s.waitFor(acting)
-      await s.waitFor(follower.pull().catch(async () => await follower.pull()))
-      expect(wrong).toBe('')
-      expect(follower.position()).toEqual({ epoch: world.epoch, pos: world.head })
-      expect(state).toHaveLength(Number(world.head))
+      const isWhole = () => {
+        const { epoch, pos } = follower.position()
+        return (
+          epoch === owner.epoch &&
+          pos === BigInt(owner.log.length) &&
+          state.at(-1) === owner.log.at(-1)?.id
+        )
+      }
+      const goOn = async () => {
+        // Asked for so that no retry waits for its time.
+        const { epoch } = owner
+        follower.reach({ epoch, pos: BigInt(owner.log.length) }, 1).catch(() => undefined)
+        if (s.count() > 0) await s.waitNext(1)
+        else await new Promise(setImmediate)
+      }
+      for (const one of steps) {
+        if (one.kind === 'append') owner.append()
+        if (one.kind === 'break' || one.kind === 'end') isNext = one.kind
+        if (one.kind === 'restore') owner.restore(one.drop, one.isSaid)
+        await goOn()
+      }
+      for (let round = 0; round < 500 && !(isWhole() && follower.caughtUp); round += 1) await goOn()
+      expect(state).toEqual(owner.log.map(({ id }) => id))
+      expect(follower.position()).toEqual({ epoch: owner.epoch, pos: BigInt(owner.log.length) })
+      expect(follower.caughtUp).toBe(true)
+      expect(shown).toEqual(state)
       follower.stop()
+      // The stream that is open ends with its next run.
+      while (s.count() > 0) await s.waitNext(1)
     }),
     { numRuns: 200 },
   )
+})
+
+test('nothing of the past is shown: the head is reached before anyone is told', async () => {
+  const owner = createOwner()
+  for (let n = 0; n < 10; n += 1) owner.append()
+  const told: bigint[] = []
+  const follower = followLog<Event>({
+    service: 'identity',
+    codec,
+    log: createSilentLog(),
+    client: {
+      async *followEvents({ after }) {
+        for (let pos = Number(after); pos < owner.log.length; pos += 3) yield owner.runAfter(pos, 3)
+      },
+    },
+    onReset: () => undefined,
+    onEvents: (_events, { pos }) => {
+      if (follower.caughtUp) told.push(pos)
+    },
+    onCaughtUp: () => told.push(follower.position().pos),
+  })
+  await follower.reach({ epoch: 'e1', pos: 10n }, 60_000)
+  follower.stop()
+  expect(told).toEqual([10n])
 })

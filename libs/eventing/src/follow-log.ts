@@ -1,29 +1,20 @@
-import type { Bus } from '@postern/bus'
 import { messageOf } from '@postern/errors'
+import type { FollowEventsResponse } from '@postern/proto/postern/eventlog/v1/event_log'
 import type { Log } from '@postern/telemetry'
 import type { EventCodec } from './codec.ts'
 import type { DomainEvent } from './decider.ts'
 import { decodeRecorded } from './decode-recorded.ts'
 import type { EventLogClient } from './event-log-client.ts'
-import {
-  type Intake,
-  type LogPosition,
-  NOWHERE,
-  takePulled,
-  takePushed,
-} from './follower-position.ts'
-import { namesOf } from './names.ts'
-import { pause, pauseUnless } from './pause.ts'
+import { type LogPosition, NOWHERE, takeRun } from './follower-position.ts'
+import { pauseUnless } from './pause.ts'
 import type { Recorded } from './recorded.ts'
-import { shareReads } from './share-reads.ts'
 import { createWaker } from './waker.ts'
-import { decodeHint, fromBusMessage, fromRecordedEvent } from './wire.ts'
+import { fromRecordedEvent } from './wire.ts'
 
 export type FollowLogOptions<Event extends DomainEvent> = {
   /** Whose log: "policy". */
   readonly service: string
-  readonly client: EventLogClient
-  readonly bus: Bus
+  readonly client: Pick<EventLogClient, 'followEvents'>
   readonly codec: Pick<EventCodec<Event>, 'decode'>
   /**
    * A contiguous run, in order; `position` is where the log stands after it. Types that the codec does
@@ -33,150 +24,130 @@ export type FollowLogOptions<Event extends DomainEvent> = {
   readonly onEvents: (events: readonly Recorded<Event>[], position: LogPosition) => void
   /** Before the first event, and when the log is another one: empty the state, all events follow anew. */
   readonly onReset: (epoch: string) => void
+  /** When the head was reached for the first time since the last reset. */
+  readonly onCaughtUp?: () => void
   readonly log: Log
 }
 
 export type LogFollower = {
   position(): LogPosition
-  /** Resolves when everything up to a head that the owner named was applied for the first time. */
-  readonly caughtUp: Promise<void>
-  /** Pulls until a head that the owner names from now on. Rejects when the owner cannot be reached. */
-  pull(): Promise<void>
+  /** Whether the head was reached since the last reset: what is folded is no moment of the past. */
+  readonly caughtUp: boolean
+  /**
+   * Resolves when everything up to there was applied; asks the owner at once where it waits to ask again.
+   * @throws Error when that does not happen in time
+   */
+  reach(position: LogPosition, timeoutMs: number): Promise<void>
   stop(): void
 }
 
-const PAGE = 500
-const PULL_MS_MAX = 3000
-const SILENCE_MS = 1000
+/** The owner says something every second; one that is silent for so long is asked anew. */
+const SILENCE_MS_MAX = 3000
 const RETRY_MS = 100
 const RETRY_MS_MAX = 2000
+/** A stream that lasted so long may be opened again at once when it ends. */
+const LASTED_MS = 1000
 
 /**
- * Keeps a state in memory up to date with the log of another service. It pulls at start, on a hole, on a
- * hint, after a second of silence and when the epoch changes; the bus only makes it faster.
+ * Keeps a state in memory up to date with the log of another service. Everything comes from the owner
+ * itself, over mutual TLS: nothing that somebody could put onto the bus is an event.
  */
 export function followLog<Event extends DomainEvent>(
   options: FollowLogOptions<Event>,
 ): LogFollower {
-  const { service, client, bus, codec, onEvents, onReset } = options
+  const { service, client, codec, onEvents, onReset, onCaughtUp } = options
   const log = options.log.child({ component: 'follower', follows: service })
-  const names = namesOf(service)
   const stopping = new AbortController()
-  const attention = createWaker()
-  let reachedHead: () => void = () => undefined
-  const caughtUp = new Promise<void>((resolve) => {
-    reachedHead = resolve
-  })
-  let position = NOWHERE
-  let pullWanted = true
-  let heardAt = performance.now()
-  let endStream: (() => void) | undefined
+  const moved = createWaker()
+  const hurry = createWaker()
+  let at = NOWHERE
+  let caughtUp = false
 
-  const wantPull = (): void => {
-    pullWanted = true
-    attention.wake()
-  }
-
-  const apply = ({ reset, apply: events, position: next }: Intake): void => {
-    if (stopping.signal.aborted || (!reset && events.length === 0)) return
+  /** Whether the stream may go on: not after a reset in its middle, where the first events are missing. */
+  const take = (run: FollowEventsResponse): boolean => {
+    if (run.epoch === '') throw new Error(`${service} answered without an epoch`)
+    const intake = takeRun(at, { ...run, events: run.events.map(fromRecordedEvent) })
     // Decoded before anything changes: an event that cannot be read leaves the state as it was.
-    const recorded = events.flatMap((event) => decodeRecorded(codec, event) ?? [])
+    const recorded = intake.apply.flatMap((event) => decodeRecorded(codec, event) ?? [])
+    const isStuck = !intake.isAtHead && intake.apply.length === 0
+    if (isStuck && !intake.reset) throw new Error(`${service} does not give what follows ${at.pos}`)
     try {
-      if (reset) {
-        endStream?.()
-        endStream = undefined
-        onReset(next.epoch)
+      if (intake.reset) {
+        caughtUp = false
+        onReset(intake.at.epoch)
       }
-      position = next
-      if (events.length > 0) onEvents(recorded, next)
+      at = intake.at
+      if (intake.apply.length > 0) onEvents(recorded, position())
+      if (intake.isAtHead && !caughtUp) {
+        caughtUp = true
+        onCaughtUp?.()
+      }
     } catch (error) {
       // What the state holds now is unknown, so it is nowhere: whoever asks may not rely on it.
-      position = NOWHERE
+      at = NOWHERE
+      caughtUp = false
       throw new Error('the state could not take its events', { cause: error })
     }
-    heardAt = performance.now()
+    moved.wake()
+    return !isStuck
   }
 
-  const pullOnce = async (): Promise<void> => {
-    for (let more = true; more && !stopping.signal.aborted; ) {
-      const asked = position.pos
-      const { epoch, head, events } = await client.readEvents(
-        { after: asked, limit: PAGE },
-        {
-          deadlineMs: PULL_MS_MAX,
-          signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(PULL_MS_MAX)]),
-        },
-      )
-      if (epoch === '') throw new Error(`${service} answered without an epoch`)
-      const intake = takePulled(position, asked, {
-        epoch,
-        head,
-        events: events.map(fromRecordedEvent),
-      })
-      const moved = intake.reset || intake.apply.length > 0
-      if (intake.pull && !moved) throw new Error(`${service} does not give what follows ${asked}`)
-      apply(intake)
-      more = intake.pull
-    }
-    heardAt = performance.now()
-    reachedHead()
-    followStream()
-  }
-  const pull = shareReads(pullOnce)
-
-  const followStream = (): void => {
-    if (endStream !== undefined || stopping.signal.aborted) return
-    endStream = bus.stream(names.stream).follow(position.pos, (message) => {
-      const pushed = fromBusMessage(message)
-      if (pushed === undefined) return
-      try {
-        const intake = takePushed(position, pushed.epoch, pushed.event)
-        if (intake.pull) wantPull()
-        apply(intake)
-      } catch (error) {
-        log.error({ seq: String(message.seq), error: messageOf(error) }, 'an event was not applied')
-        wantPull()
+  const followOnce = async (): Promise<void> => {
+    const silent = new AbortController()
+    const timer = setTimeout(() => silent.abort(), SILENCE_MS_MAX)
+    const signal = AbortSignal.any([stopping.signal, silent.signal])
+    try {
+      for await (const run of client.followEvents({ after: at.pos }, { signal })) {
+        if (stopping.signal.aborted || !take(run)) return
+        timer.refresh()
       }
-    })
+    } catch (error) {
+      if (silent.signal.aborted) throw new Error(`${service} fell silent`, { cause: error })
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
   }
-
-  const endHints = bus.subscribeCore(names.hint, (data) => {
-    const hint = decodeHint(data)
-    if (hint === undefined) return
-    if (hint.epoch !== position.epoch || hint.pos > position.pos) wantPull()
-  })
 
   const run = async (): Promise<void> => {
     let retryMs = RETRY_MS
     while (!stopping.signal.aborted) {
-      const silentMs = performance.now() - heardAt
-      if (!pullWanted && silentMs < SILENCE_MS) {
-        await pauseUnless(attention.subscribe, SILENCE_MS - silentMs, stopping.signal)
-        continue
-      }
-      pullWanted = false
+      const openedAt = performance.now()
+      let hasFailed = false
       try {
-        await pull()
-        retryMs = RETRY_MS
+        await followOnce()
       } catch (error) {
         if (stopping.signal.aborted) return
-        log.warn({ error: messageOf(error) }, 'the log could not be pulled')
-        pullWanted = true
-        await pause(retryMs * (0.5 + Math.random()), stopping.signal)
-        retryMs = Math.min(retryMs * 2, RETRY_MS_MAX)
+        hasFailed = true
+        log.warn({ error: messageOf(error) }, 'the log could not be followed')
       }
+      const hasLasted = performance.now() - openedAt >= LASTED_MS
+      if (hasLasted) retryMs = RETRY_MS
+      if (hasLasted && !hasFailed) continue
+      await pauseUnless(hurry.subscribe, retryMs * (0.5 + Math.random()), stopping.signal)
+      retryMs = Math.min(retryMs * 2, RETRY_MS_MAX)
     }
   }
   void run()
 
+  const position = (): LogPosition => ({ epoch: at.epoch, pos: at.pos })
+
   return {
-    position: () => position,
-    caughtUp,
-    pull,
-    stop() {
-      stopping.abort()
-      endHints()
-      endStream?.()
+    position,
+    get caughtUp() {
+      return caughtUp
     },
+    async reach({ epoch, pos }, timeoutMs) {
+      hurry.wake()
+      const deadline = performance.now() + timeoutMs
+      while (at.epoch !== epoch || at.pos < pos) {
+        const leftMs = deadline - performance.now()
+        if (leftMs <= 0 || stopping.signal.aborted) {
+          throw new Error(`the log of ${service} was not followed up to ${pos} in time`)
+        }
+        await pauseUnless(moved.subscribe, leftMs, stopping.signal)
+      }
+    },
+    stop: () => stopping.abort(),
   }
 }

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type LogPosition, NOWHERE, takePulled, takePushed } from './follower-position.ts'
+import { NOWHERE, type ReadUpTo, takeRun } from './follower-position.ts'
 import type { LogEvent } from './log-table.ts'
 
-const event = (pos: bigint): LogEvent => ({
+const event = (pos: bigint, of = 'id'): LogEvent => ({
   pos,
-  id: `id-${pos}`,
+  id: `${of}-${pos}`,
   stream: 'group-a',
   ver: Number(pos),
   type: 't',
@@ -14,90 +14,81 @@ const event = (pos: bigint): LogEvent => ({
   data: Buffer.alloc(0),
   at: new Date(0),
 })
-const at = (pos: bigint, epoch = 'e1'): LogPosition => ({ epoch, pos })
+const at = (pos: bigint, epoch = 'e1'): ReadUpTo => ({ epoch, pos, id: `id-${pos}` })
+const START = { pos: 0n, id: '' }
 
-test('the next event is applied, an old one is ignored, a hole is pulled', () => {
-  expect(takePushed(at(3n), 'e1', event(4n))).toMatchObject({ position: at(4n), pull: false })
-  expect(takePushed(at(3n), 'e1', event(3n))).toMatchObject({ apply: [], pull: false })
-  expect(takePushed(at(3n), 'e1', event(5n))).toMatchObject({ apply: [], pull: true })
+test('the run that follows is applied, and says whether it was all', () => {
+  const run = { epoch: 'e1', head: 5n, afterId: 'id-3', events: [event(4n)] }
+  expect(takeRun(at(3n), run)).toMatchObject({ reset: false, at: at(4n), isAtHead: false })
+  expect(takeRun(at(3n), { ...run, head: 4n })).toMatchObject({ at: at(4n), isAtHead: true })
 })
 
-test('a pushed event of another epoch changes nothing but makes the reader ask', () => {
-  const intake = takePushed(at(3n), 'e2', event(4n))
-  expect(intake).toEqual({ reset: false, apply: [], position: at(3n), pull: true })
+test('what comes after a hole is not applied', () => {
+  const run = { epoch: 'e1', head: 6n, afterId: 'id-3', events: [event(4n), event(6n)] }
+  expect(takeRun(at(3n), run)).toMatchObject({ apply: [event(4n)], at: at(4n), isAtHead: false })
 })
 
 test('another epoch empties the state and begins at the start', () => {
-  const page = { epoch: 'e2', head: 2n, events: [event(1n), event(2n)] }
-  expect(takePulled(NOWHERE, 0n, page)).toMatchObject({ reset: true, position: at(2n, 'e2') })
+  const run = { epoch: 'e2', head: 2n, afterId: '', events: [event(1n), event(2n)] }
+  expect(takeRun(NOWHERE, run)).toMatchObject({ reset: true, at: at(2n, 'e2'), isAtHead: true })
   // Asked after 5 of the old log: these events are not the first of the new one.
-  const late = { epoch: 'e2', head: 9n, events: [event(6n)] }
-  expect(takePulled(at(5n), 5n, late)).toMatchObject({
-    reset: true,
-    apply: [],
-    position: at(0n, 'e2'),
-    pull: true,
-  })
+  const late = { epoch: 'e2', head: 9n, afterId: 'id-5', events: [event(6n)] }
+  const reset = { reset: true, apply: [], at: { epoch: 'e2', ...START }, isAtHead: false }
+  expect(takeRun(at(5n), late)).toEqual(reset)
 })
 
-test('a log that ends before what was read of it is read anew', () => {
-  const page = { epoch: 'e1', head: 4n, events: [] }
-  expect(takePulled(at(5n), 5n, page)).toMatchObject({ reset: true, position: at(0n), pull: true })
+test.each([
+  { name: 'ends before what was read of it', head: 4n, afterId: '' },
+  { name: 'has another event where the reader stands', head: 9n, afterId: 'other-5' },
+])('a log that $name is read anew, though its epoch is the same', ({ head, afterId }) => {
+  const run = { epoch: 'e1', head, afterId, events: [] }
+  expect(takeRun(at(5n), run)).toMatchObject({ reset: true, at: { epoch: 'e1', ...START } })
 })
 
-test('whatever arrives in whatever order, every event of the newest log is applied once and in order', () => {
-  const arrival = fc.oneof(
+test('whatever is appended, restored and read, the state is that of one log, in order', () => {
+  const happening = fc.oneof(
     fc.record({ kind: fc.constant('append' as const), count: fc.integer({ min: 1, max: 5 }) }),
-    fc.record({ kind: fc.constant('push' as const), pos: fc.bigInt({ min: 1n, max: 30n }) }),
-    fc.record({ kind: fc.constant('ask' as const), limit: fc.integer({ min: 1, max: 6 }) }),
-    fc.record({ kind: fc.constant('answer' as const) }),
-    fc.record({ kind: fc.constant('restore' as const), keep: fc.nat(10) }),
+    fc.record({ kind: fc.constant('read' as const), limit: fc.integer({ min: 1, max: 6 }) }),
+    fc.record({ kind: fc.constant('restore' as const), keep: fc.nat(10), isSaid: fc.boolean() }),
   )
   fc.assert(
-    fc.property(fc.array(arrival, { maxLength: 80 }), (arrivals) => {
+    fc.property(fc.array(happening, { maxLength: 80 }), (happenings) => {
       let epoch = 1
-      let head = 0n
-      let position: LogPosition = NOWHERE
-      let state: bigint[] = []
-      /** One pull at a time, as the follower does; its answer may be older than what was pushed since. */
-      let pulling: { asked: bigint; page: Parameters<typeof takePulled>[2] } | undefined
-      const take = (intake: ReturnType<typeof takePulled>) => {
+      let history = 1
+      let log: LogEvent[] = []
+      let reader: ReadUpTo = NOWHERE
+      let state: string[] = []
+      const append = (count: number) => {
+        for (let n = 0; n < count; n += 1) log.push(event(BigInt(log.length + 1), `h${history}`))
+      }
+      const read = (limit: number) => {
+        const intake = takeRun(reader, {
+          epoch: `e${epoch}`,
+          head: BigInt(log.length),
+          afterId: log[Number(reader.pos) - 1]?.id ?? '',
+          events: log.slice(Number(reader.pos), Number(reader.pos) + limit),
+        })
         if (intake.reset) state = []
-        state.push(...intake.apply.map(({ pos }) => pos))
-        position = intake.position
+        state.push(...intake.apply.map(({ id }) => id))
+        reader = intake.at
+        // What it holds is the beginning of the log as it is now, never a mixture.
+        expect(state).toEqual(log.slice(0, Number(reader.pos)).map(({ id }) => id))
+        expect(intake.isAtHead).toBe(state.length === log.length)
+        return intake.isAtHead
       }
-      const ask = (limit: number) => {
-        const events: LogEvent[] = []
-        for (let pos = position.pos + 1n; pos <= head && events.length < limit; pos += 1n) {
-          events.push(event(pos))
-        }
-        pulling = { asked: position.pos, page: { epoch: `e${epoch}`, head, events } }
-      }
-      const receive = () => {
-        if (pulling !== undefined) take(takePulled(position, pulling.asked, pulling.page))
-        pulling = undefined
-      }
-      for (const one of arrivals) {
-        if (one.kind === 'append') head += BigInt(one.count)
-        if (one.kind === 'push' && one.pos <= head) {
-          take(takePushed(position, `e${epoch}`, event(one.pos)))
-        }
-        if (one.kind === 'ask' && pulling === undefined) ask(one.limit)
-        if (one.kind === 'answer') receive()
+      for (const one of happenings) {
+        if (one.kind === 'append') append(one.count)
+        if (one.kind === 'read') read(one.limit)
         if (one.kind === 'restore') {
-          head = BigInt(Math.min(one.keep, Number(head)))
-          epoch += 1
+          log = log.slice(0, one.keep)
+          history += 1
+          if (one.isSaid) epoch += 1
         }
-        expect(state).toEqual(Array.from({ length: Number(position.pos) }, (_, i) => BigInt(i + 1)))
       }
-      receive()
-      for (let rounds = 0; rounds < 100; rounds += 1) {
-        ask(6)
-        receive()
-      }
-      expect(position).toEqual({ epoch: `e${epoch}`, pos: head })
-      expect(state).toHaveLength(Number(head))
+      let isRead = false
+      for (let round = 0; round < 100 && !isRead; round += 1) isRead = read(6)
+      expect(state).toEqual(log.map(({ id }) => id))
     }),
-    { numRuns: 2000 },
+    { numRuns: 500 },
   )
 })

@@ -3,48 +3,45 @@ import type { LogEvent } from './log-table.ts'
 /** Where a reader stands. The epoch is empty until the owner of the log has answered once. */
 export type LogPosition = { readonly epoch: string; readonly pos: bigint }
 
-export const NOWHERE: LogPosition = { epoch: '', pos: 0n }
+/** `id` is that of the event at the position, and empty at the start. */
+export type ReadUpTo = LogPosition & { readonly id: string }
 
-/** What to do with something that arrived. */
+export const NOWHERE: ReadUpTo = { epoch: '', pos: 0n, id: '' }
+
+/** What the owner sends: the run that follows the event `afterId`, and the head at that moment. */
+export type LogRun = {
+  readonly epoch: string
+  readonly head: bigint
+  readonly afterId: string
+  readonly events: readonly LogEvent[]
+}
+
+/** What to do with a run. */
 export type Intake = {
   /** Empty the state first. */
   readonly reset: boolean
   /** The events that come next, in order. */
   readonly apply: readonly LogEvent[]
-  readonly position: LogPosition
-  /** Something is missing, or doubtful: ask the owner. */
-  readonly pull: boolean
+  readonly at: ReadUpTo
+  /** Whether the reader has now all that the owner had. */
+  readonly isAtHead: boolean
 }
 
 /**
- * An event that came on the bus. Only the owner says which epoch is current: a message of another
- * one, which may be old, changes nothing.
+ * A run that was asked for where the reader stands. A log that has another event there is another log,
+ * whatever its epoch says: it was restored from a backup, and may have grown past the reader since.
  */
-export function takePushed(at: LogPosition, epoch: string, event: LogEvent): Intake {
-  if (epoch !== at.epoch) return { reset: false, apply: [], position: at, pull: true }
-  if (event.pos <= at.pos) return { reset: false, apply: [], position: at, pull: false }
-  if (event.pos !== at.pos + 1n) return { reset: false, apply: [], position: at, pull: true }
-  return { reset: false, apply: [event], position: { epoch, pos: event.pos }, pull: false }
-}
-
-/** The answer to a pull after `asked`. Events may have been pushed since it was asked. */
-export function takePulled(
-  at: LogPosition,
-  asked: bigint,
-  page: { readonly epoch: string; readonly head: bigint; readonly events: readonly LogEvent[] },
-): Intake {
-  // A log that ends before what was read of it is not the log that was read, whatever its epoch says.
-  const reset = page.epoch !== at.epoch || page.head < asked
-  const from = reset ? 0n : at.pos
-  const apply = contiguousAfter(from, page.events)
-  const pos = from + BigInt(apply.length)
-  return { reset, apply, position: { epoch: page.epoch, pos }, pull: pos < page.head }
+export function takeRun(at: ReadUpTo, run: LogRun): Intake {
+  const { epoch, head, afterId } = run
+  const reset = epoch !== at.epoch || afterId !== at.id
+  const from: ReadUpTo = reset ? { epoch, pos: 0n, id: '' } : at
+  const apply = contiguousAfter(from.pos, run.events)
+  const last = apply.at(-1)
+  const next = last === undefined ? from : { epoch, pos: last.pos, id: last.id }
+  return { reset, apply, at: next, isAtHead: next.pos === head }
 }
 
 function contiguousAfter(pos: bigint, events: readonly LogEvent[]): readonly LogEvent[] {
-  const run: LogEvent[] = []
-  for (const event of events) {
-    if (event.pos === pos + BigInt(run.length) + 1n) run.push(event)
-  }
-  return run
+  const hole = events.findIndex((event, index) => event.pos !== pos + BigInt(index) + 1n)
+  return hole === -1 ? events : events.slice(0, hole)
 }

@@ -1,16 +1,12 @@
-import type { Bus } from '@postern/bus'
-import { messageOf, rejections } from '@postern/errors'
-import {
-  EventLogServiceDefinition,
-  RenewLeaseRequest,
-  RenewLeaseResponse,
-} from '@postern/proto/postern/eventlog/v1/event_log'
+import { rejections } from '@postern/errors'
+import { EventLogServiceDefinition } from '@postern/proto/postern/eventlog/v1/event_log'
 import { type RpcRegistration, register } from '@postern/rpc'
 import type { Log } from '@postern/telemetry'
 import type { Executor } from './database.ts'
+import { createHeadWatch } from './head-watch.ts'
 import { LEASE_MS } from './lease-state.ts'
+import { createLogFeed } from './log-feed.ts'
 import { type Head, readHead, readLog } from './log-table.ts'
-import { namesOf } from './names.ts'
 import { pause } from './pause.ts'
 import type { RebuildReport } from './rebuild-report.ts'
 import { shareReads } from './share-reads.ts'
@@ -18,7 +14,6 @@ import { toRecordedEvent } from './wire.ts'
 
 const LIMIT_DEFAULT = 500
 const LIMIT_MAX = 1000
-const REQUEST_BYTES_MAX = 1024
 
 /** Stands for what a service keeps beside the projections of its log. */
 const OWN_DATA = 'own-data'
@@ -28,28 +23,38 @@ const rejected = rejections({
   REBUILD_RUNNING: ['already_exists', 'the projections are being rebuilt already; wait for that'],
 })
 
-/** Serves the log to readers, and answers their leases by gRPC and on the bus. */
+/** Serves the log to its readers, and answers their leases. */
 export function serveLog(needs: {
   readonly db: Executor
-  readonly service: string
   readonly log: Log
+  /** Calls back when something was appended. */
+  readonly onAppend: (listener: () => void) => () => void
   readonly rebuild: (options: { verify: boolean }) => Promise<RebuildReport>
   /** Rebuilds what is no fold of the log; absent where a service has no such thing. */
   readonly rebuildOwn: ((options: { verify: boolean }) => Promise<boolean>) | undefined
 }): {
   readonly registration: RpcRegistration
-  /** Answers a function that ends it. */
-  readonly answerOnBus: (bus: Bus) => () => void
+  readonly close: () => void
 } {
-  const { db, service, log } = needs
+  const { db, log, onAppend } = needs
   let isRebuilding = false
+  const watchHead = createHeadWatch({ db, log })
   // Never remembered: a head that is older than the request could hide a revocation.
-  const freshHead = shareReads(async () => await withinLease(readHead(db)))
-
-  const renew = async (request: RenewLeaseRequest): Promise<RenewLeaseResponse> => {
-    const { pos: head, epoch } = await freshHead()
-    return { epoch, head, granted: isUpToDate(request, { pos: head, epoch }), nonce: request.nonce }
-  }
+  const freshHead = shareReads(
+    async () =>
+      await watchHead(
+        async () => await withinLease(readHead(db)),
+        (head) => head,
+      ),
+  )
+  const feed = createLogFeed({
+    readAfter: async (pos) =>
+      await watchHead(
+        async () => await withinLease(readLog(db, pos, LIMIT_DEFAULT)),
+        ({ head }) => head,
+      ),
+    onAppend,
+  })
 
   const registration = register(EventLogServiceDefinition, {
     async readEvents({ after, limit }) {
@@ -57,7 +62,14 @@ export function serveLog(needs: {
       const { head, events } = await readLog(db, after, limit === 0 ? LIMIT_DEFAULT : limit)
       return { epoch: head.epoch, head: head.pos, events: events.map(toRecordedEvent) }
     },
-    renewLease: renew,
+    async *followEvents({ after }, { call }) {
+      yield* feed.follow(call.peer.spiffeId, after, call.signal)
+    },
+    async renewLease(request) {
+      const { pos: head, epoch } = await freshHead()
+      const granted = isUpToDate(request, { pos: head, epoch })
+      return { epoch, head, granted, nonce: request.nonce }
+    },
     async rebuild({ verify }, { call }) {
       if (isRebuilding) throw rejected('REBUILD_RUNNING')
       isRebuilding = true
@@ -82,19 +94,7 @@ export function serveLog(needs: {
     return { pos, projections: [...rebuilt, own] }
   }
 
-  const answerOnBus = (bus: Bus) =>
-    bus.subscribeCore(namesOf(service).lease, (data, reply) => {
-      if (reply === undefined || data.length > REQUEST_BYTES_MAX) return
-      // No answer is a lease not granted, so a failure needs no other words than the log's.
-      answer(data).then(reply, (error: unknown) => {
-        log.debug({ error: messageOf(error) }, 'a lease was not answered')
-      })
-    })
-
-  const answer = async (data: Uint8Array): Promise<Uint8Array> =>
-    RenewLeaseResponse.encode(await renew(RenewLeaseRequest.decode(data))).finish()
-
-  return { registration, answerOnBus }
+  return { registration, close: feed.close }
 }
 
 /** One connection that hangs must not hold up those who ask later. */

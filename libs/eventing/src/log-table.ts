@@ -22,12 +22,16 @@ export type Head = { readonly pos: bigint; readonly epoch: string }
 
 export type LogPage = { readonly head: Head; readonly events: readonly LogEvent[] }
 
+/** `afterId` is that of the event before the run; empty at the start, and where there is none. */
+export type LogRunPage = LogPage & { readonly afterId: string }
+
 /** Events of a page together, unless the first alone is larger. */
 const PAGE_BYTES_MAX = 2 * 1024 * 1024
 
 type Row = {
   head_pos: bigint
   head_epoch: string
+  after_id: string | null
   pos: bigint | null
   id: string
   stream: string
@@ -40,9 +44,10 @@ type Row = {
 }
 
 /** A contiguous run after a position, and the head at that same moment. */
-export async function readLog(db: Executor, after: bigint, limit: number): Promise<LogPage> {
+export async function readLog(db: Executor, after: bigint, limit: number): Promise<LogRunPage> {
   const { rows } = await sql<Row>`
-    select head.pos as head_pos, head.epoch as head_epoch, page.*
+    select head.pos as head_pos, head.epoch as head_epoch,
+      (select id from event where pos = ${after}) as after_id, page.*
     from head left join lateral (
       select * from (
         select *, sum(octet_length(data)) over (order by pos) as bytes
@@ -51,7 +56,7 @@ export async function readLog(db: Executor, after: bigint, limit: number): Promi
       where bytes <= ${PAGE_BYTES_MAX} or pos = ${after + 1n}
     ) as page on true
     order by page.pos`.execute(db)
-  return toPage(rows)
+  return { ...toPage(rows), afterId: rows[0]?.after_id ?? '' }
 }
 
 /** A run of one stream after a version, and the head at that same moment. */
@@ -61,7 +66,7 @@ export async function readStream(
   afterVer: number,
   limit: number,
 ): Promise<LogPage> {
-  const { rows } = await sql<Row>`
+  const { rows } = await sql<Omit<Row, 'after_id'>>`
     select head.pos as head_pos, head.epoch as head_epoch, run.*
     from head left join lateral (
       select * from event where stream = ${stream} and ver > ${afterVer} order by ver limit ${limit}
@@ -104,12 +109,12 @@ export async function insertEvents(db: Executor, events: readonly LogEvent[]): P
     values ${sql.join(rows)}`.execute(db)
 }
 
-function toPage(rows: readonly Row[]): LogPage {
+function toPage(rows: readonly Omit<Row, 'after_id'>[]): LogPage {
   const { head_pos: pos, head_epoch: epoch } = one(rows)
   return { head: { pos, epoch }, events: rows.flatMap(toLogEvent) }
 }
 
-function toLogEvent({ pos, schema_ver: schemaVer, ...row }: Row): LogEvent[] {
+function toLogEvent({ pos, schema_ver: schemaVer, ...row }: Omit<Row, 'after_id'>): LogEvent[] {
   if (pos === null) return []
   const { id, stream, ver, type, meta, data, at } = row
   return [{ pos, id, stream, ver, type, schemaVer, meta, data, at }]

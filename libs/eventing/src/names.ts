@@ -11,8 +11,6 @@ export function namesOf(service: string) {
   return {
     stream: `EVT_${service.toUpperCase().replaceAll('-', '_')}`,
     subjects: `postern.evt.${service}.>`,
-    hint: `postern.hint.${service}`,
-    lease: `postern.lease.${service}`,
     channel: `postern_${service.replaceAll('-', '_')}`,
   }
 }

@@ -15,7 +15,6 @@ import { rebuildProjections } from './rebuild.ts'
 import { createProcessManager } from './run-process-manager.ts'
 import { createSignals } from './signals.ts'
 import { createWaker } from './waker.ts'
-import { encodeHint } from './wire.ts'
 
 const READY_MS_MAX = 2000
 
@@ -55,12 +54,11 @@ export async function openEventLog<Database, Event extends DomainEvent>(
   const { rebuildOwn } = options
   const served = serveLog({
     db,
-    service,
     log,
+    onAppend,
     rebuild,
     rebuildOwn: rebuildOwn && (async (wanted) => await rebuildOwn(db, wanted)),
   })
-  const ending: (() => void)[] = []
 
   leadership.add({
     name: 'publisher',
@@ -78,11 +76,13 @@ export async function openEventLog<Database, Event extends DomainEvent>(
       committed: (head) => {
         signals.appended.inc()
         signals.head.set(Number(head.pos))
-        bus.publishCore(names.hint, encodeHint(head))
+        // Those who follow need not wait for what PostgreSQL tells every process.
+        appended.wake()
       },
       conflicted: () => signals.conflicts.inc(),
     }),
     registration: served.registration,
+    onAppend,
     processManager(wanted) {
       const { manager, run } = createProcessManager(
         { db, service, codec, log, onAppend, signals },
@@ -94,10 +94,9 @@ export async function openEventLog<Database, Event extends DomainEvent>(
     },
     async start() {
       leadership.start()
-      ending.push(served.answerOnBus(bus))
     },
     async stop() {
-      for (const end of ending.splice(0)) end()
+      served.close()
       await leadership.stop()
       await db.destroy()
     },

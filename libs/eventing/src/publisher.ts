@@ -2,7 +2,6 @@ import { type Bus, type BusStream, StreamMissingError, WrongLastSequenceError } 
 import { messageOf } from '@postern/errors'
 import type { Log } from '@postern/telemetry'
 import type { Executor } from './database.ts'
-import { changeEpoch } from './epoch.ts'
 import { type LogEvent, readHead, readLog } from './log-table.ts'
 import { namesOf } from './names.ts'
 import { pause, pauseUnless } from './pause.ts'
@@ -74,7 +73,10 @@ export async function publishLog(needs: PublisherNeeds, signal: AbortSignal): Pr
   }
 }
 
-/** Where the stream is. Makes it where it is missing, or a copy of another epoch. */
+/**
+ * Where the stream is. Makes it anew where it is missing, a copy of another epoch, or ahead of the log:
+ * whatever the bus says, it says nothing about the log.
+ */
 async function resume(
   { db, service, log }: PublisherNeeds,
   stream: BusStream,
@@ -84,12 +86,15 @@ async function resume(
   const subjects = [namesOf(service).subjects]
   await stream.ensure({ subjects, firstSeq, maxAgeSeconds: RETENTION_SECONDS, epoch })
   const last = await stream.lastSeq()
-  // The head is read after the stream: it can only be behind when the log itself went back.
+  // The head is read after the stream, which can then only be ahead when it is no copy.
   const head = await readHead(db)
   if (head.epoch === epoch && last > head.pos) {
-    log.error({ stream: last, head: head.pos }, 'the log is behind its copy: it was restored')
-    await changeEpoch(db, epoch)
-    throw new WrongLastSequenceError('the epoch was changed')
+    log.error(
+      { stream: last, head: head.pos },
+      'the copy on the bus is ahead of the log: it is made anew',
+    )
+    await stream.delete()
+    throw new WrongLastSequenceError('the copy was deleted')
   }
   return { pos: last, epoch }
 }

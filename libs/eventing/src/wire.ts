@@ -1,6 +1,6 @@
 import type { BusMessage } from '@postern/bus'
 import type { RecordedEvent } from '@postern/proto/postern/eventlog/v1/event_log'
-import type { EventMeta, Head, LogEvent } from './log-table.ts'
+import type { EventMeta, LogEvent } from './log-table.ts'
 import { subjectOf } from './names.ts'
 
 export function toRecordedEvent(logged: LogEvent): RecordedEvent {
@@ -54,43 +54,6 @@ export function toBusMessage(
       cause: meta.cause,
       ...(meta.traceparent === undefined ? {} : { traceparent: meta.traceparent }),
     },
-  }
-}
-
-/** `undefined` for a message that is not an event of a log. */
-export function fromBusMessage(
-  message: BusMessage,
-): { readonly epoch: string; readonly event: LogEvent } | undefined {
-  const { headers, data, seq } = message
-  const { 'ce-id': id, 'ce-type': type, 'ce-time': time = '', stream, epoch, pos } = headers
-  const { ver: verText, schemaver: schemaVerText } = headers
-  const at = new Date(time)
-  const [ver, schemaVer] = [Number(verText), Number(schemaVerText)]
-  if (!id || !type || !stream || !epoch || pos !== String(seq)) return undefined
-  if (Number.isNaN(at.getTime()) || !Number.isInteger(ver) || !Number.isInteger(schemaVer)) {
-    return undefined
-  }
-  const { actor = '', cause = '', traceparent = '' } = headers
-  const meta = toMeta({ actor, cause, traceparent })
-  return { epoch, event: { pos: seq, id, stream, ver, type, schemaVer, data, at, meta } }
-}
-
-export function encodeHint({ epoch, pos }: Head): Uint8Array {
-  return Buffer.from(JSON.stringify({ epoch, pos: String(pos) }))
-}
-
-/** `undefined` for anything that is not a hint. */
-export function decodeHint(data: Uint8Array): Head | undefined {
-  try {
-    const hint: unknown = JSON.parse(Buffer.from(data).toString('utf8'))
-    if (typeof hint !== 'object' || hint === null || !('epoch' in hint) || !('pos' in hint)) {
-      return undefined
-    }
-    const { epoch, pos } = hint
-    if (typeof epoch !== 'string' || typeof pos !== 'string') return undefined
-    return /^\d{1,19}$/.test(pos) ? { epoch, pos: BigInt(pos) } : undefined
-  } catch {
-    return undefined
   }
 }
 

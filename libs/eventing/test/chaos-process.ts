@@ -23,7 +23,6 @@ if (role === 'projector') {
   followLog<LedgerEvent>({
     service: 'ledger',
     client: clientOf(ledger),
-    bus,
     codec,
     log,
     onReset: () => {

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type BusMessage, connectBus } from '@postern/bus'
+import { openOutsider } from '@postern/bus/testing'
 import { createDatabase, createKillableNats } from '@postern/fixtures'
 import { createSilentLog } from '@postern/telemetry/testing'
 import { sql } from 'kysely'
@@ -132,9 +133,10 @@ test('whatever is killed, hung or wiped, no event is lost, doubled or reordered'
     const stream = bus.stream('EVT_LEDGER')
     await vi.waitFor(async () => expect(await stream.lastSeq()).toBe(head), eventually)
     const copied: BusMessage[] = []
-    const ended = stream.follow(0n, (message) => copied.push(message))
+    const siem = await openOutsider(nats.url)
+    await siem.follow('EVT_LEDGER', (message) => copied.push(message))
     await vi.waitFor(() => expect(copied).toHaveLength(rows.length), eventually)
-    ended()
+    await siem.close()
     const ids = copied.map(({ seq, headers }) => [seq, headers['pos'], headers['ce-id']])
     expect(ids).toEqual(rows.map(({ pos, id }) => [pos, String(pos), id]))
 

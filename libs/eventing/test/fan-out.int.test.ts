@@ -1,9 +1,13 @@
 import { type Bus, type BusMessage, connectBus } from '@postern/bus'
+import { openOutsider } from '@postern/bus/testing'
 import {
   createLeaseClock,
   type EventLog,
+  type EventLogClient,
   followLog,
   holdLease,
+  type Lease,
+  type LogFollower,
   type Recorded,
 } from '@postern/eventing'
 import { createDatabase, createKillableNats, type KillableNats } from '@postern/fixtures'
@@ -12,15 +16,7 @@ import { sql } from 'kysely'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, inject, test, vi } from 'vitest'
 import { clientOf } from './in-process-client.ts'
-import {
-  actor,
-  codec,
-  group,
-  type LedgerDatabase,
-  type LedgerEvent,
-  noBus,
-  openLedger,
-} from './ledger.ts'
+import { actor, codec, group, type LedgerDatabase, type LedgerEvent, openLedger } from './ledger.ts'
 import { expectWhole, headOf } from './whole-log.ts'
 
 type Ledger = EventLog<LedgerDatabase, LedgerEvent>
@@ -81,13 +77,12 @@ async function append(count: number, at = owner): Promise<bigint> {
   return last
 }
 
-function follow(client = clientOf(owner), on: Bus = bus) {
+function follow(client = clientOf(owner)) {
   const events: Recorded<LedgerEvent>[] = []
   const resets: string[] = []
   const follower = followLog<LedgerEvent>({
     service: 'ledger',
     client,
-    bus: on,
     codec,
     log,
     onEvents: (batch) => void events.push(...batch),
@@ -100,11 +95,18 @@ function follow(client = clientOf(owner), on: Bus = bus) {
   return { follower, events, resets }
 }
 
+function hold(client: EventLogClient, follower: LogFollower): Lease {
+  const lease = holdLease({ service: 'ledger', client, follower, log, now: createLeaseClock() })
+  closing.push(() => lease.stop())
+  return lease
+}
+
 async function streamed(count: number): Promise<BusMessage[]> {
   const messages: BusMessage[] = []
-  const end = bus.stream('EVT_LEDGER').follow(0n, (message) => messages.push(message))
+  const siem = await openOutsider(nats.url)
+  await siem.follow('EVT_LEDGER', (message) => messages.push(message))
   await until(() => messages.length >= count)
-  end()
+  await siem.close()
   return messages
 }
 
@@ -177,16 +179,9 @@ test('a log that was restored to an earlier moment gets a new epoch, and its rea
   await append(6)
   await until(async () => (await lastSeq()) === 6n)
   const { follower, events, resets } = follow()
-  await follower.caughtUp
+  await until(() => follower.caughtUp)
   const before = follower.position()
-  await owner.db.connection().execute(async (db) => {
-    await sql`alter table event disable trigger event_is_append_only`.execute(db)
-    await sql`delete from event where pos > 4`.execute(db)
-    await sql`delete from groups where pos > 4`.execute(db)
-    await sql`alter table event enable always trigger event_is_append_only`.execute(db)
-    await sql`update head set pos = 4`.execute(db)
-    await sql`update checkpoint set pos = 4`.execute(db)
-  })
+  await restoreTo(4n)
   await until(() => follower.position().epoch !== before.epoch)
   await append(1)
   await until(() => follower.position().pos === 5n)
@@ -196,28 +191,38 @@ test('a log that was restored to an earlier moment gets a new epoch, and its rea
   await expectWhole(owner)
 })
 
-test('a reader needs no bus: it pulls page after page, then within a second of silence', async () => {
-  await append(3)
-  const { follower, events } = follow(clientOf(owner), noStreamBus())
-  await follower.caughtUp
-  expect(follower.position().pos).toBe(3n)
-  await append(2)
-  await until(() => events.length === 5, 3000)
-  expect(events.map(({ pos }) => pos)).toEqual([1n, 2n, 3n, 4n, 5n])
+test('a log that was restored while its owner was down, and has grown since, is read anew', async () => {
+  await append(6)
+  const client = clientOf(owner)
+  const { follower, events, resets } = follow(client)
+  await until(() => follower.caughtUp)
+  const { epoch } = follower.position()
+  client.cut = true
+  await restoreTo(4n)
+  await append(4)
+  // The process that served it knows nothing of before.
+  const restarted = await open()
+  const reader = follow(clientOf(restarted))
+  await until(() => reader.follower.caughtUp)
+  client.cut = false
+  await until(() => follower.position().pos === 8n)
+  const ids = (of: typeof events) => of.map(({ id }) => id)
+  expect(ids(events)).toEqual(ids(reader.events))
+  expect(resets).toEqual([epoch, follower.position().epoch])
 })
 
-test('a commit reaches a reader by the bus alone, without its having to ask', async () => {
+test('readers follow the owner and need no bus: a commit reaches them while there is none', async () => {
+  await nats.kill()
+  await append(3)
   await owner.start()
-  const client = clientOf(owner)
-  const { follower, events } = follow(client)
-  await follower.caughtUp
-  await append(1)
-  await until(() => events.length === 1)
-  client.cut = true
-  for (let round = 0; round < 10; round += 1) {
-    const pos = await append(1)
+  const { follower, events } = follow()
+  await until(() => follower.caughtUp)
+  const other = await open()
+  for (const at of [owner, other, owner, other]) {
+    const pos = await append(1, at)
     await until(() => follower.position().pos === pos)
   }
+  expect(events.map(({ pos }) => pos)).toEqual([1n, 2n, 3n, 4n, 5n, 6n, 7n])
 })
 
 test('a reader that cannot fold an event begins anew and holds no lease meanwhile', async () => {
@@ -227,7 +232,6 @@ test('a reader that cannot fold an event begins anew and holds no lease meanwhil
   const follower = followLog<LedgerEvent>({
     service: 'ledger',
     client: clientOf(owner),
-    bus,
     codec,
     log,
     onEvents: (batch) => {
@@ -242,33 +246,21 @@ test('a reader that cannot fold an event begins anew and holds no lease meanwhil
   await until(() => applied === 3)
   expect(follower.position().epoch).toBe('')
   fails = false
-  await follower.caughtUp
+  await until(() => follower.caughtUp)
   expect(applied).toBe(3)
   expect(follower.position().pos).toBe(3n)
 })
 
-test('a lease holds by either path, ends when both are gone, and comes back', async () => {
+test('a lease needs no bus, ends when the owner is gone, and comes back', async () => {
   await owner.start()
   await append(2)
   const client = clientOf(owner)
   const { follower } = follow(client)
   const changes: string[] = []
-  const lease = holdLease({
-    service: 'ledger',
-    client,
-    bus,
-    follower,
-    log,
-    now: createLeaseClock(),
-  })
-  closing.push(() => lease.stop())
+  const lease = hold(client, follower)
   lease.onLost(() => changes.push('lost'))
   lease.onRegained(() => changes.push('regained'))
   await until(() => lease.valid())
-
-  client.cut = true
-  await expectValidFor(lease, 3000)
-  client.cut = false
   await nats.kill()
   await expectValidFor(lease, 3000)
   client.cut = true
@@ -285,43 +277,39 @@ test('without the database there is no lease, though the owner still answers', a
   await broken.start()
   const client = clientOf(broken)
   const { follower } = follow(client)
-  const lease = holdLease({
-    service: 'ledger',
-    client,
-    bus,
-    follower,
-    log,
-    now: createLeaseClock(),
-  })
-  closing.push(() => lease.stop())
+  const lease = hold(client, follower)
   await until(() => lease.valid())
   await broken.db.destroy()
   await until(() => !lease.valid(), 4000)
 })
 
-test('a reader that may not pull gets no lease on a log that moved on', async () => {
+test('a reader that hears nothing gets no lease on a log that moved on', async () => {
   await owner.start()
   await append(1)
-  const pulling = clientOf(owner)
-  const { follower } = follow(pulling, noStreamBus())
-  await follower.caughtUp
-  const lease = holdLease({
-    service: 'ledger',
-    client: clientOf(owner),
-    bus,
-    follower,
-    log,
-    now: createLeaseClock(),
-  })
-  closing.push(() => lease.stop())
+  const reading = clientOf(owner)
+  const { follower } = follow(reading)
+  await until(() => follower.caughtUp)
+  const lease = hold(clientOf(owner), follower)
   await until(() => lease.valid())
-  pulling.cut = true
+  reading.cut = true
   await append(1)
   await until(() => !lease.valid(), 4000)
-  pulling.cut = false
+  reading.cut = false
   await until(() => lease.valid())
   expect(follower.position().pos).toBe(await headOf(owner))
 })
+
+/** As from a backup of that moment, in place. */
+async function restoreTo(pos: bigint): Promise<void> {
+  await owner.db.connection().execute(async (db) => {
+    await sql`alter table event disable trigger event_is_append_only`.execute(db)
+    await sql`delete from event where pos > ${pos}`.execute(db)
+    await sql`delete from groups where pos > ${pos}`.execute(db)
+    await sql`alter table event enable always trigger event_is_append_only`.execute(db)
+    await sql`update head set pos = ${pos}`.execute(db)
+    await sql`update checkpoint set pos = ${pos}`.execute(db)
+  })
+}
 
 async function expectValidFor(lease: { valid(): boolean }, ms: number): Promise<void> {
   let lost = 0
@@ -331,9 +319,4 @@ async function expectValidFor(lease: { valid(): boolean }, ms: number): Promise<
     return performance.now() > end
   }, ms + 1000)
   expect(lost).toBe(0)
-}
-
-/** A bus that carries nothing, for readers that have only the owner. */
-function noStreamBus(): Bus {
-  return { ...noBus, stream: () => ({ ...bus.stream('NOTHING'), follow: () => () => undefined }) }
 }

@@ -1,10 +1,15 @@
 import type { DomainEvent, EventLog, EventLogClient } from '@postern/eventing'
 import {
-  ReadEventsResponse,
+  FollowEventsResponse,
   RenewLeaseResponse,
 } from '@postern/proto/postern/eventlog/v1/event_log'
+import type { Call } from '@postern/rpc'
+import { callAs } from '@postern/rpc/testing'
 
-type Handlers = Record<'readEvents' | 'renewLease', (request: object) => Promise<object>>
+type Handlers = {
+  followEvents: (request: object, context: { call: Call }) => AsyncIterable<FollowEventsResponse>
+  renewLease: (request: object) => Promise<RenewLeaseResponse>
+}
 
 /** The owner's handlers without gRPC between; `cut` makes them as unreachable as a lost network. */
 export function clientOf<Database, Event extends DomainEvent>(
@@ -12,19 +17,32 @@ export function clientOf<Database, Event extends DomainEvent>(
 ): EventLogClient & { cut: boolean } {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the registration's type hides its handlers
   const handlers = log.registration.handlers as Handlers
-  const client = {
-    cut: false,
-    async readEvents(request: object) {
-      if (client.cut) throw new Error('the network is cut')
-      // Through the wire format, as in life.
-      const answer = ReadEventsResponse.fromPartial(await handlers.readEvents(request))
-      return ReadEventsResponse.decode(ReadEventsResponse.encode(answer).finish())
+  let broken: AbortController | undefined
+  let network = new AbortController()
+  return {
+    get cut() {
+      return broken !== undefined
     },
-    async renewLease(request: object) {
-      if (client.cut) throw new Error('the network is cut')
+    set cut(isCut) {
+      broken = isCut ? network : undefined
+      if (isCut) network.abort(new Error('the network is cut'))
+      else network = new AbortController()
+    },
+    async *followEvents(request, { signal: ended } = {}) {
+      const signal = AbortSignal.any([network.signal, ...(ended === undefined ? [] : [ended])])
+      signal.throwIfAborted()
+      const call = callAs({ peer: { kind: 'gateway', id: 'g' }, signal })
+      for await (const run of handlers.followEvents(request, { call })) {
+        signal.throwIfAborted()
+        // Through the wire format, as in life.
+        yield FollowEventsResponse.decode(FollowEventsResponse.encode(run).finish())
+      }
+      signal.throwIfAborted()
+    },
+    async renewLease(request) {
+      network.signal.throwIfAborted()
       const answer = RenewLeaseResponse.fromPartial(await handlers.renewLease(request))
       return RenewLeaseResponse.decode(RenewLeaseResponse.encode(answer).finish())
     },
   }
-  return client
 }

@@ -99,10 +99,8 @@ const migrations: Readonly<Record<string, Migration>> = {
 export const actor = { by: 'user:alice', cause: 'test.v1.Ledger/Change' }
 
 /** A bus that is never there: nothing about the log may need one. */
-export const noBus: Bus = {
+const noBus: Bus = {
   publishCore: () => undefined,
-  subscribeCore: () => () => undefined,
-  request: async () => await Promise.reject(new Error('no bus')),
   stream: () => {
     throw new Error('no bus')
   },

@@ -13,7 +13,7 @@ const MODULE = 'github.com/nats-io/nats-server/v2@v2.15.2'
 const START_MS_MAX = 20_000
 const BUILD_MS_MAX = 10 * 60_000
 
-/** Who may connect, and what they may publish. */
+/** Who may connect. Whoever may not publish everything hears only the answers to what he asks. */
 export type NatsUser = {
   readonly user: string
   readonly password: string
@@ -86,7 +86,7 @@ export function natsConfig(options: {
   const users = options.users.map(({ user, password, publish }) => ({
     user,
     password,
-    ...(publish === undefined ? {} : { permissions: { publish, subscribe: '>' } }),
+    ...(publish === undefined ? {} : { permissions: { publish, subscribe: '_INBOX.>' } }),
   }))
   const config = {
     host: options.host,

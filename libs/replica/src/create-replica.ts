@@ -15,7 +15,7 @@ import { tunnelBrokerCodec } from './tunnel-broker-codec.ts'
 const LOGS: readonly ReplicatedLog[] = ['identity', 'policy', 'tunnel-broker']
 
 export function createReplica(needs: ReplicaNeeds): Replica {
-  const { clients, bus, now } = needs
+  const { clients, now } = needs
   const log = needs.log.child({ component: 'replica' })
   let identity: IdentityState = NO_IDENTITY
   let policy: PolicyState = NO_POLICY
@@ -51,7 +51,6 @@ export function createReplica(needs: ReplicaNeeds): Replica {
   const common = (service: ReplicatedLog) => ({
     service,
     client: clients.of(EventLogServiceDefinition, service),
-    bus,
     log,
   })
 

@@ -1,5 +1,4 @@
 import type { Cluster, Snapshot, User } from '@postern/access'
-import type { Bus } from '@postern/bus'
 import type { RpcClients } from '@postern/rpc'
 import type { Log } from '@postern/telemetry'
 
@@ -49,7 +48,6 @@ export type Replica = {
 
 export type ReplicaNeeds = {
   readonly clients: RpcClients
-  readonly bus: Bus
   readonly log: Log
   readonly now: () => Date
   /** Whether to hold a lease on every log, as one must who decides requests. */

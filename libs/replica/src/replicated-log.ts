@@ -1,4 +1,3 @@
-import type { Bus } from '@postern/bus'
 import {
   type DomainEvent,
   type EventCodec,
@@ -13,7 +12,6 @@ import type { ReplicatedLog } from './replica.ts'
 export type ReplicatedLogNeeds<State, Event extends DomainEvent> = {
   readonly service: ReplicatedLog
   readonly client: EventLogClient
-  readonly bus: Bus
   readonly log: Log
   readonly codec: Pick<EventCodec<Event>, 'decode'>
   readonly empty: State
@@ -30,8 +28,6 @@ export type LogReader = {
   stop(): void
 }
 
-const RETRY_MS = 250
-
 /**
  * Folds one log. While a log is read from its start, which happens again when it was restored, its
  * states are moments of the past: rights that were taken away later would be back. They are not shown.
@@ -42,56 +38,32 @@ export function readLog<State, Event extends DomainEvent>(
   const { empty, fold, onState, log, service } = needs
   let state = empty
   let pos = 0n
-  /** Counts the times that the log was started anew. */
-  let reading = 0
-  let caughtUp = false
-  let stopped = false
-  let retry: NodeJS.Timeout | undefined
-
-  const readToHead = (attempt: number): void => {
-    if (stopped || attempt !== reading) return
-    follower.pull().then(
-      () => {
-        if (stopped || attempt !== reading || caughtUp) return
-        caughtUp = true
-        log.info({ follows: service, pos: String(pos) }, 'the log was read to its head')
-        onState(state, pos)
-      },
-      () => {
-        retry = setTimeout(readToHead, RETRY_MS, attempt)
-      },
-    )
-  }
 
   const follower = followLog<Event>({
     service,
     client: needs.client,
-    bus: needs.bus,
     log,
     codec: needs.codec,
     onReset() {
       state = empty
       pos = 0n
-      caughtUp = false
-      reading += 1
-      readToHead(reading)
     },
     onEvents(events, position) {
       state = fold(state, events)
       pos = position.pos
-      if (caughtUp) onState(state, pos)
+      if (follower.caughtUp) onState(state, pos)
+    },
+    onCaughtUp() {
+      log.info({ follows: service, pos: String(pos) }, 'the log was read to its head')
+      onState(state, pos)
     },
   })
 
   return {
     follower,
     get caughtUp() {
-      return caughtUp
+      return follower.caughtUp
     },
-    stop() {
-      stopped = true
-      clearTimeout(retry)
-      follower.stop()
-    },
+    stop: () => follower.stop(),
   }
 }

@@ -1,7 +1,7 @@
-import type { Bus } from '@postern/bus'
+import { setTimeout } from 'node:timers/promises'
 import type {
-  ReadEventsRequest,
-  ReadEventsResponse,
+  FollowEventsRequest,
+  FollowEventsResponse,
   RecordedEvent,
   RenewLeaseRequest,
   RenewLeaseResponse,
@@ -23,8 +23,6 @@ export type EventOf = {
 /** The three logs in memory, served to a replica as their owners would. */
 export type MemoryLogs = {
   readonly clients: RpcClients
-  /** A bus that is never there: pulling alone must suffice. */
-  readonly bus: Bus
   append<Service extends ReplicatedLog>(service: Service, ...events: EventOf[Service][]): void
   /** An event as it lies in the log, of a type that nobody needs to know. */
   appendEncoded(service: ReplicatedLog, type: string, data: Uint8Array): void
@@ -35,6 +33,8 @@ export type MemoryLogs = {
   /** The owner answers no page beyond this position, as if it were slow. */
   stopAt(service: ReplicatedLog, pos: bigint | undefined): void
 }
+
+const LOOK_MS = 5
 
 type MemoryLog = {
   epoch: number
@@ -50,7 +50,7 @@ export function createMemoryLogs(at: () => Date = () => new Date()): MemoryLogs 
     const { events } = logs[service]
     events.push({
       pos: BigInt(events.length + 1),
-      id: `${service}-${events.length + 1}`,
+      id: `${service}-${logs[service].epoch}-${events.length + 1}`,
       stream: 'any-stream',
       ver: 1n,
       type,
@@ -66,12 +66,19 @@ export function createMemoryLogs(at: () => Date = () => new Date()): MemoryLogs 
     return { log, epoch: `epoch-${log.epoch}`, head: BigInt(log.events.length) }
   }
   const clientOf = (service: ReplicatedLog) => ({
-    async readEvents({ after, limit }: ReadEventsRequest): Promise<ReadEventsResponse> {
-      const { log, epoch, head } = reached(service)
-      if (log.stopAt !== undefined && after >= log.stopAt) throw new Error('too slow')
-      // Small pages, so that a log is never read at once.
-      const to = Number(after) + Math.min(limit, 3)
-      return { epoch, head, events: log.events.slice(Number(after), to) }
+    async *followEvents(
+      { after }: FollowEventsRequest,
+      { signal }: { signal: AbortSignal },
+    ): AsyncGenerator<FollowEventsResponse> {
+      for (let pos = Number(after); !signal.aborted; ) {
+        const { log, epoch, head } = reached(service)
+        if (log.stopAt !== undefined && pos >= log.stopAt) throw new Error('too slow')
+        // Short runs, so that a log is never read at once.
+        const events = log.events.slice(pos, pos + 3)
+        yield { epoch, head, afterId: log.events[pos - 1]?.id ?? '', events }
+        pos += events.length
+        if (BigInt(pos) >= head) await setTimeout(LOOK_MS)
+      }
     },
     async renewLease(request: RenewLeaseRequest): Promise<RenewLeaseResponse> {
       const { epoch, head } = reached(service)
@@ -85,21 +92,6 @@ export function createMemoryLogs(at: () => Date = () => new Date()): MemoryLogs 
         clientOf(service)) as unknown as RpcClients['of'],
       close: () => undefined,
     } as RpcClients,
-    bus: {
-      publishCore: () => undefined,
-      subscribeCore: () => () => undefined,
-      request: async () => await Promise.reject(new Error('no bus')),
-      stream: () => ({
-        ensure: async () => undefined,
-        lastSeq: async () => 0n,
-        publish: async () => undefined,
-        follow: () => () => undefined,
-      }),
-      connected: false,
-      problem: 'there is none',
-      onConnect: () => () => undefined,
-      close: async () => undefined,
-    } as unknown as Bus,
     append(service, ...events) {
       for (const event of events) {
         const codec = codecs[service] as {

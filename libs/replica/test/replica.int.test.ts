@@ -11,7 +11,6 @@ const memoryLog = createMemoryLog()
 const opened = (leases: boolean) =>
   createReplica({
     clients: logs.clients,
-    bus: logs.bus,
     log: memoryLog,
     now: () => new Date(),
     leases,

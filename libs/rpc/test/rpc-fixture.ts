@@ -111,6 +111,10 @@ function registrationsOf(report: (rpc: string, call: Call) => Promise<void>) {
     }),
     register(EventLogServiceDefinition, {
       readEvents: answering('readEvents', { epoch: 'e', head: 0n, events: [] }),
+      async *followEvents(_request, { call }) {
+        await report('followEvents', call)
+        yield { epoch: 'e', head: 0n, afterId: '', events: [] }
+      },
       renewLease: answering('renewLease', {}),
       rebuild: answering('rebuild', { projections: [] }),
     }),

@@ -45,11 +45,11 @@ export type Runtime<Config, Database, Event extends DomainEvent> = {
   readonly db: Kysely<Database>
   /** Only with a log. */
   readonly store: EventStore<Database, Event>
-  /** Only with a log: for process managers. The frame starts, stops and serves it. */
-  readonly eventLog: Pick<EventLog<Database, Event>, 'processManager'>
+  /** Only with a log. The frame starts, stops and serves it. */
+  readonly eventLog: Pick<EventLog<Database, Event>, 'onAppend' | 'processManager'>
   /** Where others reach each service, as far as it is configured. */
   readonly addresses: Readonly<Partial<Record<ServiceName, string>>>
-  /** Only where POSTERN_NATS_URL is set. */
+  /** Only with a log: whoever owns none has nothing to publish. */
   readonly bus: Bus
   readonly identity: TlsIdentity
   /** A client of another service's RPCs: `clients.of(GrantServiceDefinition, 'policy')`. */

@@ -93,8 +93,8 @@ async function start<Config, Database, Event extends DomainEvent>(
 
   const { natsUrl } = settings.shared
   const bus =
-    natsUrl === undefined
-      ? missing<Bus>('POSTERN_NATS_URL must be set')
+    definition.log === undefined || natsUrl === undefined
+      ? missing<Bus>(`${name} owns no log: it is not on the bus`)
       : await openBus(natsUrl.reveal(), { name, log, metrics, stack })
   eventLog = await openOwnLog(definition, settings, { bus, log, metrics, now })
   const owned = eventLog

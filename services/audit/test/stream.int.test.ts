@@ -1,4 +1,5 @@
-import { type BusMessage, connectBus } from '@postern/bus'
+import type { BusMessage } from '@postern/bus'
+import { openOutsider } from '@postern/bus/testing'
 import { createDatabase, type Server, startNats } from '@postern/fixtures'
 import { createSilentLog } from '@postern/telemetry/testing'
 import { openCheckpoint } from '@postern/tlog'
@@ -49,14 +50,14 @@ function startPublisher(of: Audit, options: { now?: () => Date } = {}) {
 
 /** Everything in the stream, from its first message to its last. */
 async function readStream(): Promise<BusMessage[]> {
-  const stream = audit.bus.stream('AUDIT')
-  const last = await stream.lastSeq()
+  const last = await audit.bus.stream('AUDIT').lastSeq()
   const messages: BusMessage[] = []
-  const end = stream.follow(0n, (message) => messages.push(message))
+  const siem = await openOutsider(nats.url)
+  await siem.follow('AUDIT', (message) => messages.push(message))
   try {
     await vi.waitFor(() => expect(messages.at(-1)?.seq ?? 0n).toBe(last), { timeout: 15_000 })
   } finally {
-    end()
+    await siem.close()
   }
   return messages
 }
@@ -73,13 +74,8 @@ const untilPublished = async () =>
     { timeout: 20_000, interval: 50 },
   )
 
-async function wipe(): Promise<void> {
-  // Whoever may configure the bus may take the stream away; this is what is left then.
-  const answer = await audit.bus.request('$JS.API.STREAM.DELETE.AUDIT', Buffer.of(), {
-    timeoutMs: 5000,
-  })
-  expect(JSON.parse(Buffer.from(answer).toString())).toMatchObject({ success: true })
-}
+/** Whoever may configure the bus may take the stream away; this is what is left then. */
+const wipe = async () => await audit.bus.stream('AUDIT').delete()
 
 const append = async (gateway: string, first: number, count: number) =>
   await audit.sequencer.append(delivery(gateway, first, records(gateway, first, count)))
@@ -114,6 +110,24 @@ test('a wiped stream is filled again, equal, also while nothing new is written',
     const after = await readStream()
     expect(after.map(toLine)).toEqual(before.map(toLine))
   } finally {
+    await publisher.stop()
+  }
+})
+
+test('what somebody else put behind the last record makes the stream anew, equal to the log', async () => {
+  const publisher = startPublisher(audit)
+  const attacker = await openOutsider(nats.url)
+  try {
+    await untilPublished()
+    const before = await readStream()
+    const forged = { subject: 'postern.audit.prod-1', headers: {}, data: Buffer.from('{}') }
+    for (let n = 0; n < 3; n += 1) await attacker.publish(forged)
+    await vi.waitFor(
+      async () => expect((await readStream()).map(toLine)).toEqual(before.map(toLine)),
+      { timeout: 60_000 },
+    )
+  } finally {
+    await attacker.close()
     await publisher.stop()
   }
 })
@@ -156,14 +170,12 @@ test('what is older than the stream keeps is not published, and sequences stay t
 })
 
 test('checkpoints are announced, signed', async () => {
-  const listener = connectBus({ url: nats.url, name: 'siem', log: createSilentLog() })
+  const siem = await openOutsider(nats.url)
   const notes: string[] = []
-  listener.subscribeCore('postern.audit-checkpoint', (data) => {
+  await siem.subscribe('postern.audit-checkpoint', (data) => {
     notes.push(Buffer.from(data).toString())
+    return undefined
   })
-  await vi.waitFor(() => expect(listener.connected).toBe(true), { timeout: 10_000 })
-  // The subscription is on its way before this answer comes back.
-  await listener.stream('AUDIT').lastSeq()
   const publisher = startPublisher(audit)
   try {
     await vi.waitFor(() => expect(notes.length).toBeGreaterThan(0), { timeout: 10_000 })
@@ -171,6 +183,6 @@ test('checkpoints are announced, signed', async () => {
     expect(size).toBe((await audit.reader.head()).size)
   } finally {
     await publisher.stop()
-    await listener.close()
+    await siem.close()
   }
 })

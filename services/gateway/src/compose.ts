@@ -36,7 +36,7 @@ const ELSEWHERE =
 export async function composeGateway(
   runtime: Runtime<GatewayConfig, unknown, never>,
 ): Promise<Composed> {
-  const { config, trustDomain, identity, clients, bus, log, metrics, now } = runtime
+  const { config, trustDomain, identity, clients, log, metrics, now } = runtime
   const gateway = identity.spiffeId.split('/').at(-1) ?? ''
   const signals = gatewaySignals(metrics)
 
@@ -55,7 +55,7 @@ export async function composeGateway(
   })
 
   const decider = createDecider()
-  const replica = createReplica({ clients, bus, log, now, leases: true })
+  const replica = createReplica({ clients, log, now, leases: true })
   const sessionService = createSessionClient(clients)
   const sessions = createSessionDirectory({
     open: (userId, clusterId) => sessionService.open(userId, clusterId),
@@ -163,13 +163,12 @@ export async function composeGateway(
       replica.start()
       sessionLog = followSessions({
         clients,
-        bus,
         log,
         apply: (fact) => sessions.apply(fact),
         reset: () => sessions.reset(),
         onLease,
       })
-      if (config.relayAddresses === undefined) relays = followRelays({ clients, bus, log })
+      if (config.relayAddresses === undefined) relays = followRelays({ clients, log })
       shipping = startShipping({
         spool,
         ingest: createIngestClient(clients),

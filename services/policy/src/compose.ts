@@ -17,11 +17,10 @@ export async function composePolicy({
   db,
   store,
   clients,
-  bus,
   log,
   now,
 }: PolicyRuntime): Promise<Composed> {
-  const replica = createReplica({ clients, bus, log, now, leases: false })
+  const replica = createReplica({ clients, log, now, leases: false })
   const parties = createKnownParties(replica)
   const roles = createRoleRepository({ store, db })
   const grants = createGrantRepository({ store, db })

@@ -23,7 +23,7 @@ export async function composeSession({
   config,
   db,
   store,
-  bus,
+  eventLog,
   identity,
   clients,
   log,
@@ -31,7 +31,7 @@ export async function composeSession({
   now,
 }: SessionRuntime): Promise<Composed> {
   const signals = createSessionSignals({ log, metrics })
-  const replica = createReplica({ clients, bus, log, now, leases: false })
+  const replica = createReplica({ clients, log, now, leases: false })
   const access = createReplicaAccess(replica)
   const changes = createSessionChanges({
     db,
@@ -62,7 +62,7 @@ export async function composeSession({
     everyMs: KEEP_EVERY_MS,
     onError: (err) => signals.keepingFailed({ err }),
   })
-  const unsubscribe = bus.subscribeCore('postern.hint.session', () => changes.look())
+  const unsubscribe = eventLog.onAppend(() => changes.look())
   const stopListening = access.onChange(() => keepSessions.soon())
 
   return {

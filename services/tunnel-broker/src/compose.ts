@@ -24,14 +24,13 @@ export async function composeTunnelBroker({
   trustDomain,
   db,
   store,
-  bus,
   identity,
   clients,
   log,
   metrics,
   now,
 }: TunnelBrokerRuntime): Promise<Composed> {
-  const replica = createReplica({ clients, bus, log, now, leases: false })
+  const replica = createReplica({ clients, log, now, leases: false })
   const clusters = createClusterRepository({ db, store })
   const agents = createAgentStatusStore({ db })
   const relays = createRelayRepository({ db, store })

@@ -12,7 +12,7 @@ import { dirname, join, relative } from 'node:path'
 import { natsConfig } from '@postern/local-servers'
 import { natsUsers } from '../platform/environment.ts'
 import { LOG_OWNERS, PARTS, prepareSecrets, type SecretFiles } from '../platform/secrets.ts'
-import { containerSettings, NATS_PORT, WITH_SETTINGS } from './container-settings.ts'
+import { containerSettings, NATS_PORT } from './container-settings.ts'
 import { readDotEnv, setInDotEnv } from './dot-env.ts'
 
 export type ComposeOrder = {
@@ -129,8 +129,8 @@ function clearLeftovers(dir: string): void {
 
 function writeContainerFiles(secrets: SecretFiles): void {
   mkdirSync(join(secrets.dir, 'settings'), { recursive: true, mode: CLOSED })
-  for (const part of WITH_SETTINGS) {
-    writeFileSync(join(secrets.dir, 'settings', `${part}.yaml`), containerSettings(part, secrets))
+  for (const owner of LOG_OWNERS) {
+    writeFileSync(join(secrets.dir, 'settings', `${owner}.yaml`), containerSettings(owner, secrets))
   }
   const bus = natsConfig({
     host: '0.0.0.0',
@@ -154,7 +154,7 @@ function openToContainers({ dir, caDir, tlsDir }: SecretFiles): void {
     ...['audit-signing.key', 'web.crt', 'web.key', 'web-ca.crt', 'nats-server.conf'].map((name) =>
       join(dir, name),
     ),
-    ...WITH_SETTINGS.map((part) => join(dir, 'settings', `${part}.yaml`)),
+    ...LOG_OWNERS.map((owner) => join(dir, 'settings', `${owner}.yaml`)),
     ...['admin', ...LOG_OWNERS].map((role) => join(dir, 'passwords', `postgres-${role}`)),
   ]
   for (const file of readable) chmodSync(file, READABLE)

@@ -8,34 +8,21 @@ export type ServiceName = (typeof SERVICES)[number]
 
 const HOST = '127.0.0.1'
 
-/** What every part may ask of the bus: read streams, ask for a lease, answer a request. */
-const READERS_SUBJECTS = [
-  '_INBOX.>',
-  '_R_.>',
-  'postern.lease.>',
-  '$JS.ACK.>',
-  '$JS.FC.>',
-  '$JS.API.INFO',
-  '$JS.API.STREAM.INFO.>',
-  '$JS.API.STREAM.NAMES',
-  '$JS.API.CONSUMER.>',
-]
-
-/** Who may publish what on the bus: a log's copy, and the stream that holds it, are its owner's alone. */
+/**
+ * Who is on the bus: the owners of logs, each to publish the copy of its own and to keep the stream that
+ * holds it. No part of Postern reads there.
+ */
 export function natsUsers(secrets: SecretFiles): NatsUser[] {
-  const owners = LOG_OWNERS.map((owner) => ({
+  return LOG_OWNERS.map((owner) => ({
     user: owner,
     password: secrets.password(`nats-${owner}`),
     publish: [
-      ...READERS_SUBJECTS,
+      '$JS.API.INFO',
       `postern.evt.${owner}.>`,
-      `postern.hint.${owner}`,
       `$JS.API.STREAM.*.${streamOf(owner)}`,
       ...(owner === 'audit' ? AUDIT_SUBJECTS : []),
     ],
   }))
-  const password = secrets.password('nats-gateway')
-  return [...owners, { user: 'gateway', password, publish: READERS_SUBJECTS }]
 }
 
 /** The stream that SIEMs subscribe to, and the checkpoint of the log behind it. */
@@ -106,8 +93,6 @@ export function serviceEnvironment(options: {
     if (isLogOwner(service)) {
       settings[`${prefix}LISTEN`] = grpc[service]
       settings[`${prefix}DATABASE_URL`] = databaseUrl(service)
-    }
-    if (isLogOwner(service) || service === 'gateway') {
       const password = secrets.password(`nats-${service}`)
       settings['POSTERN_NATS_URL'] = `nats://${service}:${password}@${at(ports.nats)}`
     }

@@ -60,9 +60,13 @@ export function createAuditPublisher(needs: {
     let next = Number(await stream.lastSeq())
     const size = await tail.size()
     if (next > size) {
-      throw new Error(
-        `the stream ${AUDIT_STREAM} ends at ${next} and the log at ${size}: delete the stream if the database was restored`,
+      // The database was restored, or somebody else wrote to the bus: it is no copy of this log.
+      log.error(
+        { stream: next, log: size },
+        'the audit stream is ahead of the log: it is made anew',
       )
+      await stream.delete()
+      return
     }
     signals.streamLagRecords.observe(size - next)
     while (!signal.aborted) {

@@ -1,4 +1,3 @@
-import type { Bus } from '@postern/bus'
 import { eventCodec, followLog } from '@postern/eventing'
 import { EventLogServiceDefinition } from '@postern/proto/postern/eventlog/v1/event_log'
 import { RelayRegistered } from '@postern/proto/postern/tunnelbroker/events/v1/events'
@@ -8,13 +7,12 @@ import type { Log } from '@postern/telemetry'
 const codec = eventCodec('postern.tunnelbroker.events.v1', { RelayRegistered })
 
 /** Where the relays are, by the log of tunnel-broker. */
-export function followRelays(needs: { clients: RpcClients; bus: Bus; log: Log }) {
-  const { clients, bus, log } = needs
+export function followRelays(needs: { clients: RpcClients; log: Log }) {
+  const { clients, log } = needs
   const relays = new Map<string, string>()
   const follower = followLog({
     service: 'tunnel-broker',
     client: clients.of(EventLogServiceDefinition, 'tunnel-broker'),
-    bus,
     log,
     codec,
     onEvents: (events) => {

@@ -1,4 +1,3 @@
-import type { Bus } from '@postern/bus'
 import { createLeaseClock, followLog, holdLease } from '@postern/eventing'
 import { EventLogServiceDefinition } from '@postern/proto/postern/eventlog/v1/event_log'
 import type { RpcClients } from '@postern/rpc'
@@ -9,15 +8,14 @@ import type { SessionFact } from '../session/session-directory.ts'
 /** Follows the session service's log under a lease, so that a session that ended is known as such. */
 export function followSessions(needs: {
   clients: RpcClients
-  bus: Bus
   log: Log
   apply(fact: SessionFact): void
   reset(): void
   onLease(): void
 }) {
-  const { clients, bus, log } = needs
+  const { clients, log } = needs
   const client = clients.of(EventLogServiceDefinition, 'session')
-  const common = { service: 'session', client, bus, log }
+  const common = { service: 'session', client, log }
   const follower = followLog({
     ...common,
     codec: sessionCodec,
@@ -26,20 +24,13 @@ export function followSessions(needs: {
     },
     onReset: () => needs.reset(),
   })
-  let caughtUp = false
-  follower.caughtUp.then(
-    () => {
-      caughtUp = true
-    },
-    () => {},
-  )
   const lease = holdLease({ ...common, follower, now: createLeaseClock() })
   lease.onLost(() => needs.onLease())
   lease.onRegained(() => needs.onLease())
   return {
     leaseValid: () => lease.valid(),
     get caughtUp() {
-      return caughtUp
+      return follower.caughtUp
     },
     stop() {
       lease.stop()
