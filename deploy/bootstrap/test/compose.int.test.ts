@@ -127,18 +127,13 @@ describe('confinement', () => {
     expect(onEdge.map(([name]) => name).toSorted()).toEqual(outside)
   })
 
-  test('PostgreSQL is reached by log owners alone', () => {
-    const near = all.filter(([, { networks }]) => networks.includes('database'))
+  test.each([
+    { network: 'database', servers: ['postgres', 'databases'] },
+    { network: 'bus', servers: ['nats'] },
+  ])('the network $network is reached by log owners alone', ({ network, servers }) => {
+    const near = all.filter(([, { networks }]) => networks.includes(network))
     expect(near.map(([name]) => name).toSorted()).toEqual(
-      [
-        'postgres',
-        'databases',
-        'identity',
-        'policy',
-        'session',
-        'tunnel-broker',
-        'audit',
-      ].toSorted(),
+      [...servers, 'identity', 'policy', 'session', 'tunnel-broker', 'audit'].toSorted(),
     )
   })
 })
