@@ -1,6 +1,6 @@
 // npm run bench:footprint: how much memory an idle Postern takes, and how long a warm start takes.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism, tmpdir, totalmem } from 'node:os'
+import { availableParallelism, loadavg, tmpdir, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createClosingStack } from '@postern/lifecycle'
 import { createLog } from '@postern/telemetry'
@@ -44,13 +44,15 @@ try {
     system: `${process.platform} ${process.arch}`,
     cpus: availableParallelism(),
     memoryBytes: totalmem(),
+    // Of the last minute: how long a start takes on a busy machine says little.
+    load: loadavg()[0] ?? 0,
   }
   mkdirSync(dirname(REPORT), { recursive: true })
   writeFileSync(
     REPORT,
     `${JSON.stringify({ machine, wanted: WANTED, platform, services }, undefined, 2)}\n`,
   )
-  say(`\nin full: ${REPORT}`)
+  say(`\n${machine.cpus} processors, load ${machine.load.toFixed(1)}; in full: ${REPORT}`)
   if (rows.some(isOver)) process.exitCode = 1
 } finally {
   rmSync(dir, { recursive: true, force: true })

@@ -18,7 +18,7 @@ export function memoryOfTree(pid: number): number | undefined {
 /** The same by child: "node" and what it started; empty where the kernel does not tell. */
 export function memoryByChild(pid: number): { readonly name: string; readonly bytes: number }[] {
   try {
-    const own = { name: nameOf(pid), bytes: rollup(pid, 'Pss') ?? 0 }
+    const own = { name: 'node', bytes: rollup(pid, 'Pss') ?? 0 }
     const children = childrenOf(pid).map((child) => ({
       name: nameOf(child),
       bytes: memoryOfTree(child) ?? 0,
