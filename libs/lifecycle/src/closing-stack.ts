@@ -3,10 +3,16 @@ import type { Log } from '@postern/telemetry'
 
 /** What was opened, closed in reverse order on every path. */
 export type ClosingStack = AsyncDisposable & {
-  /** Closed before everything that was deferred earlier. */
-  defer(name: string, close: () => unknown): void
+  /** Closed before everything that was deferred earlier; left behind after so long, 10 s if not told. */
+  defer(name: string, close: () => unknown, msMax?: number): void
   /** Closes everything, once. Never rejects: what fails or takes too long is logged and left behind. */
   close(): Promise<void>
+}
+
+type ClosingStep = {
+  readonly name: string
+  readonly close: () => unknown
+  readonly msMax: number
 }
 
 const STEP_MS_MAX = 10_000
@@ -15,7 +21,7 @@ const SLOW_MS = 1_000
 /** Each step gets at most its deadline; slow ones are logged by name. */
 export function createClosingStack(needs: { log: Log; stepMsMax?: number }): ClosingStack {
   const { log, stepMsMax = STEP_MS_MAX } = needs
-  const steps: { name: string; close: () => unknown }[] = []
+  const steps: ClosingStep[] = []
   let closing: Promise<void> | undefined
 
   const close = () => {
@@ -23,9 +29,9 @@ export function createClosingStack(needs: { log: Log; stepMsMax?: number }): Clo
     return closing
   }
   return {
-    defer(name, closeStep) {
+    defer(name, closeStep, msMax = stepMsMax) {
       if (closing !== undefined) throw new Error(`${name} was opened while everything closes`)
-      steps.push({ name, close: closeStep })
+      steps.push({ name, close: closeStep, msMax })
     },
     close,
     [Symbol.asyncDispose]: close,
@@ -35,10 +41,10 @@ export function createClosingStack(needs: { log: Log; stepMsMax?: number }): Clo
     for (const step of steps.toReversed()) await closeOne(step)
   }
 
-  async function closeOne({ name, close: closeStep }: { name: string; close: () => unknown }) {
+  async function closeOne({ name, close: closeStep, msMax }: ClosingStep) {
     const startedAt = performance.now()
     try {
-      await withDeadline(async () => await closeStep(), stepMsMax)
+      await withDeadline(async () => await closeStep(), msMax)
     } catch (error) {
       log.error({ err: error, step: name }, 'closing failed')
     }

@@ -1,8 +1,6 @@
 import type { Log } from '@postern/telemetry'
 import closeWithGrace from 'close-with-grace'
 
-const GRACE_MS = 30_000
-
 /**
  * On SIGTERM, SIGINT, or an error that nothing caught: stops, then ends the process, with 0 after a
  * signal. A second signal, or the grace running out, ends it at once. Only main.ts calls this.
@@ -10,9 +8,9 @@ const GRACE_MS = 30_000
 export function stopOnSignal(needs: {
   readonly stop: () => Promise<void>
   readonly log: Log
-  readonly graceMs?: number
+  readonly graceMs: number
 }): void {
-  const { stop, log, graceMs = GRACE_MS } = needs
+  const { stop, log, graceMs } = needs
   closeWithGrace(
     {
       delay: graceMs,

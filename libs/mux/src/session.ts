@@ -31,7 +31,7 @@ type Every = (intervalMs: number, task: () => void) => () => void
 const DEFAULTS: MuxLimits = {
   unreadBytesMax: 64 * 1024 * 1024,
   streamsMax: 4096,
-  pingIntervalMs: 10_000,
+  pingIntervalMs: 3_000,
 }
 /** With this much not taken by the other side no stream is opened; with twice, it is given up. */
 const BACKLOG_BYTES = 4 * 1024 * 1024

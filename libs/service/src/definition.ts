@@ -34,6 +34,8 @@ export type ServiceDefinition<Config, Database, Event extends DomainEvent> = {
       readonly say: (text: string) => void
     },
   ) => Promise<boolean>
+  /** How long what runs may go on when the service stops, before it is cut; 0 when absent. */
+  readonly drainSeconds?: (config: Config) => number
   compose(runtime: Runtime<Config, Database, Event>): Promise<Composed>
 }
 

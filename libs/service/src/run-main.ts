@@ -4,8 +4,11 @@ import { stopOnSignal } from '@postern/lifecycle'
 import { createLog, flushTelemetry, type Log } from '@postern/telemetry'
 import type { ServiceDefinition } from './definition.ts'
 import { rebuildService } from './rebuild-service.ts'
-import { runService } from './run-service.ts'
+import { runService, stopMsMax } from './run-service.ts'
 import { describeSettings, readSettings } from './settings.ts'
+
+/** Clients, bus, log, telemetry. */
+const OTHERS_STOP_MS = 20_000
 
 /**
  * All that a service's main.ts does: no argument runs it until a signal comes; `--check` reads the
@@ -46,7 +49,7 @@ async function runUntilSignal<Config, Database, Event extends DomainEvent>(
   definition: ServiceDefinition<Config, Database, Event>,
 ): Promise<void> {
   const env = processEnvironment()
-  const { shared } = readSettings(definition, env)
+  const { shared, own } = readSettings(definition, env)
   const log: Log = createLog({ name: definition.name, level: shared.logLevel })
   const starting = runService(definition, env, { log, processMetrics: true })
   // A signal while it starts: it starts, then stops, as nothing else would be clean.
@@ -54,7 +57,7 @@ async function runUntilSignal<Config, Database, Event extends DomainEvent>(
     await (await starting).stop()
     await flushTelemetry()
   }
-  stopOnSignal({ stop, log })
+  stopOnSignal({ stop, log, graceMs: stopMsMax(definition, own) + OTHERS_STOP_MS })
   await starting
 }
 

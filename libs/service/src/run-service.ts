@@ -14,6 +14,8 @@ import { openIdentity } from './open-identity.ts'
 import type { openLog } from './open-log.ts'
 import { prefixOf, readSettings, type Settings } from './settings.ts'
 
+const STOP_MS = 10_000
+
 export type RunOptions = {
   /** Where it logs. Standard output when absent. */
   readonly log?: Log
@@ -114,7 +116,7 @@ async function start<Config, Database, Event extends DomainEvent>(
   const parts = await definition.compose(runtime)
   composed = parts
   // The RPC server is closed before: nobody calls into what has stopped.
-  stack.defer(name, () => parts.stop?.())
+  stack.defer(name, () => parts.stop?.(), stopMsMax(definition, settings.own))
 
   const registrations = [...parts.rpc, ...(eventLog === undefined ? [] : [eventLog.registration])]
   const grpc =
@@ -148,6 +150,14 @@ async function start<Config, Database, Event extends DomainEvent>(
     ready: async () => waitingFor ?? (await eventLog?.ready()) ?? (await parts.ready?.()),
     stop: () => stack.close(),
   }
+}
+
+/** For the service's own stop: what runs may end, and the rest is put away. */
+export function stopMsMax<Config, Database, Event extends DomainEvent>(
+  { drainSeconds }: ServiceDefinition<Config, Database, Event>,
+  config: Config,
+): number {
+  return STOP_MS + (drainSeconds?.(config) ?? 0) * 1000
 }
 
 // The clients of PostgreSQL and of the bus take MiB each: loaded where they are used.

@@ -29,14 +29,13 @@ export type ParkedAgent = {
   /** Relays on which this agent is parked now. */
   readonly parkedOn: readonly string[]
   /** Parks no more, lets sessions and upgrades end by themselves until the deadline, then cuts them. */
-  close(deadlineMs?: number): Promise<void>
+  close(deadlineMs: number): Promise<void>
 }
 
 /** A number is void after 10 s. */
 const DIAL_MS = 10_000
 const DIALS_MAX = 64
 const CONNECTIONS_MAX = 4096
-const CLOSE_MS = 10_000
 
 /** Keeps the agent parked on every relay and answers when a gateway wants it. */
 export function parkAgent(options: ParkAgentOptions): ParkedAgent {
@@ -118,7 +117,7 @@ export function parkAgent(options: ParkAgentOptions): ParkedAgent {
     get parkedOn() {
       return links.all.filter((link) => link.ready).map(({ address }) => address)
     },
-    async close(deadlineMs = CLOSE_MS) {
+    async close(deadlineMs) {
       links.close()
       for (const socket of dialling) socket.destroy()
       for (const session of sessions) session.goAway('the agent is stopping')

@@ -21,8 +21,8 @@ export type ControlConnectionOptions = {
   onClose(reason: string): void
 }
 
-const PING_MS = 5000
-const DEAD_MS = 15_000
+const PING_MS = 3000
+const DEAD_MS = 9000
 /** Messages are small and few; whoever lets this much wait is not reading. */
 const UNSENT_BYTES_MAX = 256 * 1024
 const CLOSE_MS = 1000
@@ -49,7 +49,7 @@ export function createControlConnection(options: ControlConnectionOptions): Cont
   }
   const pinging = setInterval(() => {
     silentPings += 1
-    if (silentPings * PING_MS > DEAD_MS) finish('the other side is silent')
+    if (silentPings * PING_MS >= DEAD_MS) finish('the other side is silent')
     else send({ type: 'ping' })
   }, PING_MS)
   pinging.unref()

@@ -44,6 +44,8 @@ export type ClusterUpgrade = { readonly socket: TLSSocket; readonly agentId: str
 const ATTEMPT_MS = 2000
 /** For one relay's answer. */
 const ANSWER_MS = 700
+/** For the agent's half of one pair: one that is gone without a word must not take the whole attempt. */
+const PAIR_MS = 1000
 const ATTEMPTS_MAX = 256
 /** Agents are away for a moment when they or their relay restart. */
 const ROUNDS = 2
@@ -121,7 +123,7 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
           try {
             return await openPaired(link.address, answer, { clusterId, purpose }, signal)
           } catch (error) {
-            if (!(error instanceof TunnelError) || signal.aborted) throw error
+            if (signal.aborted || !(error instanceof TunnelError)) throw error
             log.warn({ relay: link.address, clusterId, reason: error.message }, 'tunnel failed')
             failure = error
           }
@@ -157,6 +159,8 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
     raw.on('error', (error) => log.debug({ relay, reason: error.message }, 'tunnel socket failed'))
     const abort = () => raw.destroy()
     signal.addEventListener('abort', abort, { once: true })
+    const late = AbortSignal.timeout(PAIR_MS)
+    late.addEventListener('abort', abort, { once: true })
     try {
       await sent(raw, encodePreface(number))
       const { socket, agent } = await server.accept(raw, { number, ...expected })
@@ -167,6 +171,7 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
       signal.throwIfAborted()
       throw error
     } finally {
+      late.removeEventListener('abort', abort)
       signal.removeEventListener('abort', abort)
     }
   }

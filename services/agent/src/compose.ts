@@ -156,7 +156,7 @@ export async function composeAgent(
     },
     async stop() {
       // Requests under way end by themselves, while their accounts are still kept.
-      await parked?.close()
+      await parked?.close(config.drainSeconds * 1000)
       stopping.abort()
       keeper.close()
       controlPlane.close()

@@ -23,6 +23,13 @@ export const agentSettings = z.object({
   kubernetes: hostPort()
     .default(inCluster)
     .describe('kube-apiserver; as Kubernetes says in every pod'),
+  drainSeconds: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(3_600)
+    .default(20)
+    .describe('when it stops: how long what runs may go on'),
   version: z.string().min(1).max(100).default('dev').describe('what the agent says it is'),
 })
 

@@ -8,5 +8,6 @@ export const agentService = defineService({
   name: 'agent',
   settings: agentSettings,
   tlsIdentity: openAgentIdentity,
+  drainSeconds: ({ drainSeconds }) => drainSeconds,
   compose: composeAgent,
 })

@@ -12,6 +12,7 @@ import { createRecorder } from './audit/recorder.ts'
 import { startShipping } from './audit/ship.ts'
 import { openSpool } from './audit/spool.ts'
 import type { GatewayConfig } from './config.ts'
+import { drainFront } from './front/drain-front.ts'
 import { createNodeFront } from './front/node-front.ts'
 import { readServingCertificate, watchServingCertificate } from './front/serving-certificate.ts'
 import { createRequestLimiter } from './limits/request-limits.ts'
@@ -201,12 +202,12 @@ export async function composeGateway(
     },
 
     async stop() {
-      const drainMs = config.drainSeconds * 1000
-      const farewell = setTimeout(() => {
-        live.cutAll('Postern ended this stream: this gateway is stopping. Connect again.')
-      }, drainMs * 0.8)
-      await front.close(drainMs)
-      clearTimeout(farewell)
+      await drainFront({
+        front,
+        live,
+        noticeMs: config.drainNoticeSeconds * 1000,
+        drainMs: config.drainSeconds * 1000,
+      })
       for (const stop of stopping) stop()
       live.close()
       await activity.report()

@@ -39,7 +39,14 @@ export const gatewaySettings = z.object({
   streamsPerUserMax: count(1_000, 100_000).describe('of one user, watches and upgrades'),
   requestsPerSecondPerUser: count(200, 100_000).describe('in the long run'),
   requestsBurstPerUser: count(1_000, 1_000_000).describe('at once'),
-  drainSeconds: count(20, 3_600).describe('how long running requests may take when it stops'),
+  drainNoticeSeconds: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(600)
+    .default(5)
+    .describe('when it stops: how long it serves on while balancers see that it is not ready'),
+  drainSeconds: count(20, 3_600).describe('after that: how long what runs may go on'),
 })
 
 export type GatewayConfig = z.output<typeof gatewaySettings>

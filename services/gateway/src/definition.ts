@@ -6,5 +6,6 @@ import { type GatewayConfig, gatewaySettings } from './config.ts'
 export const gatewayService = defineService<GatewayConfig, unknown, never>({
   name: 'gateway',
   settings: gatewaySettings,
+  drainSeconds: ({ drainNoticeSeconds, drainSeconds }) => drainNoticeSeconds + drainSeconds,
   compose: composeGateway,
 })

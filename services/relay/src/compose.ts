@@ -35,7 +35,7 @@ export async function composeRelay(
     ready: async () => (registry.registered ? undefined : 'not registered with tunnel-broker yet'),
     async stop() {
       registry.stop()
-      await port.close()
+      await port.close(config.drainSeconds * 1000)
     },
   }
 }

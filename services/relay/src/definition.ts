@@ -6,5 +6,6 @@ import { relaySettings } from './config.ts'
 export const relayService = defineService({
   name: 'relay',
   settings: relaySettings,
+  drainSeconds: ({ drainSeconds }) => drainSeconds,
   compose: composeRelay,
 })

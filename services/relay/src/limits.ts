@@ -15,8 +15,6 @@ export const relayLimits = {
   /** Of those that anybody can ask for with a server name: pairs keep the rest. */
   serviceSplicesMax: 8192,
   upstreamConnectMs: 5000,
-  /** How long splices may go on when the relay stops. */
-  drainMs: 5000,
 } as const
 
 export type RelayLimits = { readonly [Name in keyof typeof relayLimits]: number }

@@ -60,7 +60,7 @@ test('whoever crowds to the services takes no place from pairs', async () => {
   const upstream = createServer(() => {})
   const address = await listening(upstream)
   closing.push(() => upstream.close())
-  const limits = { splicesMax: 3, serviceSplicesMax: 2, drainMs: 10 }
+  const limits = { splicesMax: 3, serviceSplicesMax: 2 }
   const relay = await begin({ limits, upstreams: { join: address } })
   const crowd = Array.from({ length: 6 }, () => {
     const port = Number(relay.address.split(':')[1])

@@ -35,7 +35,7 @@ export async function startRelay(options: {
   readonly listen?: string
   readonly upstreams?: Partial<Record<'tunnel-broker' | 'session' | 'join', string>>
 }): Promise<TestRelay> {
-  const limits = { ...relayLimits, drainMs: 200, ...options.limits }
+  const limits = { ...relayLimits, ...options.limits }
   const metrics = createMetrics('relay')
   const signals = createRelaySignals(metrics)
   const pairings = createPairings<Socket>(limits)
@@ -51,7 +51,7 @@ export async function startRelay(options: {
   }
   const port = createRelayPort({ ...common, control, upstreams })
   const address = await port.listen(options.listen ?? '127.0.0.1:0')
-  return { address, metrics, log, close: () => port.close() }
+  return { address, metrics, log, close: () => port.close(200) }
 }
 
 export async function counted(metrics: Metrics, line: RegExp): Promise<number> {

@@ -64,6 +64,7 @@ export function serviceEnvironment(options: {
       AGENT_ADDRESS: at(ports.relay),
       GATEWAY_ADDRESS: at(ports.relay),
       JOIN_ADDRESS: at(ports.tunnelBrokerJoin),
+      DRAIN_SECONDS: '3',
     },
     gateway: {
       LISTEN: at(ports.gateway),
@@ -71,6 +72,9 @@ export function serviceEnvironment(options: {
       TLS_KEY_FILE: secrets.webKeyFile,
       DOMAIN: 'postern.localhost',
       SPOOL_DIR: join(dir, 'spool'),
+      // No balancer stands before it, and who presses Ctrl-C is waiting.
+      DRAIN_NOTICE_SECONDS: '0',
+      DRAIN_SECONDS: '3',
     },
     console: {
       PUBLIC_LISTEN: at(ports.console),

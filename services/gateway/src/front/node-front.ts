@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { performServerHandshake, type ServerHttp2Session } from 'node:http2'
+import { constants, performServerHandshake, type ServerHttp2Session } from 'node:http2'
 import { createServer, type Server } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
@@ -17,6 +17,9 @@ const KEEP_ALIVE_MS = 120_000
 const STREAMS_PER_CONNECTION = 500
 /** Then clients connect anew: to new gateways too, and with whatever TLS state is current. */
 const CONNECTION_AGE_MS = 60 * 60_000
+const STREAM_ID_MAX = 2 ** 31 - 1
+/** Between telling clients to go elsewhere and closing what is idle: more than a round trip. */
+const LAST_CALL_MS = 1_000
 
 /** Node's own servers on one TLS port: ALPN h2, http/1.1, and none at all (exec sends none). */
 export function createNodeFront(settings: {
@@ -161,14 +164,23 @@ export function createNodeFront(settings: {
     async close(deadlineMs) {
       draining = true
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeIdleConnections()
-      // GOAWAY: streams that run may end, new ones go to another gateway.
-      for (const session of sessions) session.close()
+      // RFC 9113, 6.8: the first GOAWAY refuses nothing, so that no request under way is lost to it.
+      for (const session of sessions) {
+        if (!session.destroyed) session.goaway(constants.NGHTTP2_NO_ERROR, STREAM_ID_MAX)
+      }
+      const lastCall = setTimeout(
+        () => {
+          server.closeIdleConnections()
+          for (const session of sessions) session.close()
+        },
+        Math.min(LAST_CALL_MS, deadlineMs),
+      )
       const timer = setTimeout(() => {
         for (const session of sessions) session.destroy()
         for (const socket of sockets) socket.destroy()
       }, deadlineMs)
       await closed
+      clearTimeout(lastCall)
       clearTimeout(timer)
     },
 

@@ -11,6 +11,7 @@ import {
   clusterUnreachable,
   cutShort,
   lostAfterForwarding,
+  lostWhileReading,
   type Refusal,
   refusals,
 } from './refusal.ts'
@@ -48,9 +49,12 @@ export function forward(order: {
   clusterName: string
   longRunning: boolean
   isWatch: boolean
+  /** It changes nothing: whatever became of it, it may be sent again. */
+  onlyReads: boolean
   onStarted(code: number): void
 }): Cuttable & { done: Promise<Outcome> } {
   const { request, clusterName, longRunning } = order
+  const lost = order.onlyReads ? lostWhileReading : lostAfterForwarding
   let cutBy: Cut | undefined
   let cutNow: (why: Cut) => void = () => {}
   let concludeNow = () => false
@@ -118,10 +122,10 @@ export function forward(order: {
     if (error instanceof MuxResetError && error.by === 'peer') {
       // `refused` promises that the other side has done nothing with it.
       if (error.code === 'refused') return clusterUnreachable(clusterName, error.message)
-      if (error.code === 'overloaded') return lostAfterForwarding(clusterName, 'it was overloaded')
-      return lostAfterForwarding(clusterName, error.message)
+      if (error.code === 'overloaded') return lost(clusterName, 'it was overloaded')
+      return lost(clusterName, error.message)
     }
-    return lostAfterForwarding(clusterName, 'the connection to its agent broke')
+    return lost(clusterName, 'the connection to its agent broke')
   }
 
   async function relay(head: ResponseHead, source: Readable): Promise<Outcome> {

@@ -236,7 +236,15 @@ function start(
   }
   const isWatch = info.verb === 'watch'
   const clusterName = cluster.name
-  return forward({ request, head: head(), tunnel, clusterName, longRunning, isWatch, onStarted })
+  const onlyReads = isReadOnly(request.head.method, info)
+  const how = { clusterName, longRunning, isWatch, onlyReads, onStarted }
+  return forward({ request, head: head(), tunnel, ...how })
+}
+
+/** Whatever a proxied server makes of a GET is unknown here. */
+function isReadOnly(method: string, info: Admitted['info']): boolean {
+  const isProxied = info.verb === 'proxy' || info.subresource === 'proxy'
+  return (method === 'GET' || method === 'HEAD') && !isProxied
 }
 
 function refuse(

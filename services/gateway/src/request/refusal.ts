@@ -5,7 +5,7 @@ export type Refusal = {
   readonly code: 400 | 401 | 403 | 405 | 413 | 415 | 421 | 429 | 500 | 502 | 503 | 504
   /** What a kubectl user reads: what is wrong and what to do. */
   readonly message: string
-  /** Only when nothing was forwarded: clients repeat the whole request, body and all. */
+  /** Only when a repetition does no harm: clients repeat the whole request, body and all. */
   readonly retryAfterSeconds?: number
   /** The client must not use the connection for anything else. */
   readonly close?: boolean
@@ -160,6 +160,17 @@ export function lostAfterForwarding(clusterName: string, why: string): Refusal {
     message:
       `the connection to cluster "${clusterName}" was lost after the request had been sent ` +
       `(${why}). It may have been carried out: look before you repeat it.`,
+  }
+}
+
+/** The same of a request that changes nothing, whatever became of it: sending it again does no harm. */
+export function lostWhileReading(clusterName: string, why: string): Refusal {
+  return {
+    code: 503,
+    message:
+      `the connection to cluster "${clusterName}" was lost before it had answered (${why}). ` +
+      'The request only reads: try again.',
+    retryAfterSeconds: 1,
   }
 }
 

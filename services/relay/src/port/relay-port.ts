@@ -14,7 +14,7 @@ export type RelayPort = {
   /** Answers "host:port" as it really listens. */
   listen(address: string): Promise<string>
   /** Takes no more connections, lets splices end until the deadline, then cuts them. */
-  close(): Promise<void>
+  close(deadlineMs: number): Promise<void>
 }
 
 export type RelayPortOptions = {
@@ -155,11 +155,11 @@ export function createRelayPort(options: RelayPortOptions): RelayPort {
           resolve(`${host.includes(':') ? `[${host}]` : host}:${realPort}`)
         })
       }),
-    async close() {
+    async close(deadlineMs) {
       clearInterval(expiring)
       server.close()
       control.close('the relay is stopping')
-      await within(splices.drained(), limits.drainMs)
+      await within(splices.drained(), deadlineMs)
       splices.cut()
       for (const socket of sockets) socket.destroy()
     },
