@@ -7,7 +7,7 @@ export const AGENT_NAMESPACE = 'postern-system'
 /** Where the accounts are that Postern makes for people, with the Secrets that their tokens hang on. */
 export const ACCOUNT_NAMESPACE = 'postern-jit'
 
-const PROTECTED_NAMESPACES: readonly string[] = [AGENT_NAMESPACE, ACCOUNT_NAMESPACE]
+export const PROTECTED_NAMESPACES: readonly string[] = [AGENT_NAMESPACE, ACCOUNT_NAMESPACE]
 const PROTECTED_NAMES = /^(?:postern-|ptr-)/
 const READ_VERBS = new Set(['get', 'list', 'watch'])
 const ACCOUNT_NAMES = /^system:serviceaccounts?:(?:postern-system|postern-jit)(?::|$)/
@@ -67,7 +67,8 @@ function impersonation({ resource, name, namespace }: Attributes): string | unde
   return 'nobody acts as an account of Postern'
 }
 
-function reachesProtectedNamespaces(fieldSelector: string): boolean {
+/** Whether a list over all namespaces with this selector could hold something of Postern's own. */
+export function reachesProtectedNamespaces(fieldSelector: string): boolean {
   const requirements = parseFieldSelector(fieldSelector)
   if (requirements === undefined) return true
   const only = requiredValue(requirements, 'metadata.namespace')

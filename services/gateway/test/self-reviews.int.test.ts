@@ -83,9 +83,46 @@ test('SR-06: can-i asked in protobuf is answered in JSON', async () => {
     spec: { resourceAttributes: { namespace: 'other', verb: 'list', resource: 'secrets' } },
     status: { allowed: false },
   })
-  const torn = await client.ask({ method: 'POST', path: SSAR, headers, body: body.subarray(0, -3) })
-  expect(torn.status).toBe(415)
   expect(gateway.agent.heads).toEqual([])
+})
+
+const CBOR = 'application/cbor'
+test.each([
+  { name: 'policy and cluster allow it', namespace: 'team', cluster: true, allowed: true },
+  { name: 'the policy denies it', namespace: 'other', cluster: true, allowed: false },
+  { name: 'the cluster denies it', namespace: 'team', cluster: false, allowed: false },
+])('SR-06: asked in an encoding that the cluster alone reads: $name', async (one) => {
+  const asked = Buffer.from([0xd9, 0xd9, 0xf7, 0xa0])
+  const received = new Promise<Buffer>((resolve) => {
+    gateway.agent.handlers.request = (request) => {
+      const { namespace, cluster } = one
+      const spec = { resourceAttributes: { namespace, verb: 'delete', resource: 'secrets' } }
+      request.content.then((content) => {
+        resolve(content)
+        const status = { allowed: cluster, reason: 'RBAC' }
+        request.respond(201, []).end(JSON.stringify({ spec, status }))
+      }, resolve)
+    }
+  })
+  const headers = { 'content-type': CBOR }
+  const answer = await client.ask({ method: 'POST', path: SSAR, headers, body: asked })
+  expect(JSON.parse(answer.text)).toMatchObject({
+    spec: { resourceAttributes: { namespace: one.namespace, verb: 'delete' } },
+    status: { allowed: one.allowed },
+  })
+  expect(await received).toEqual(asked)
+  expect(gateway.agent.heads[0]?.headers).toContainEqual(['Content-Type', CBOR])
+})
+
+test('a review that is wrong is refused in the words of the cluster', async () => {
+  const said = { kind: 'Status', code: 400, reason: 'BadRequest', message: 'a torn review' }
+  gateway.agent.handlers.request = (received) => {
+    received.respond(400, []).end(JSON.stringify(said))
+  }
+  const headers = { 'content-type': 'application/json' }
+  const answer = await client.ask({ method: 'POST', path: SSAR, headers, body: '{"spec":' })
+  expect(answer.status).toBe(400)
+  expect(JSON.parse(answer.text)).toEqual(said)
 })
 
 test('SR-04: can-i --list is what policy and cluster both allow', async () => {

@@ -5,6 +5,7 @@ import {
   isDiscovery,
   isLongRunning,
   isSelfReview,
+  narrowedTarget,
   parseRequestInfo,
   type Requester,
   type RequestInfo,
@@ -40,6 +41,8 @@ export type Known = {
   readonly cluster?: Cluster
   readonly caller?: Caller
   readonly info?: RequestInfo
+  /** What is decided and forwarded, where it is not what came letter for letter. */
+  readonly rewritten?: string
   readonly decision?: Decision
 }
 
@@ -83,7 +86,8 @@ export function admit(head: FrontHead, view: AdmissionView, at: Date): Admission
   if (cluster === undefined) {
     return refuse(noSuchCluster(route.clusterName), { ...routed, caller, info })
   }
-  const known = { ...routed, cluster, caller, info }
+  const rewritten = target === route.target ? {} : { rewritten: target }
+  const known = { ...routed, cluster, caller, info, ...rewritten }
 
   const wrongMethod = checkMethod(head, info)
   if (wrongMethod !== undefined) return refuse(wrongMethod, known)
@@ -116,7 +120,12 @@ function parse(
 ): { target: string; info: RequestInfo } | { refusal: Refusal } {
   try {
     const { target } = canonicalTarget(rawTarget)
-    return { target, info: parseRequestInfo(method, target) }
+    const info = parseRequestInfo(method, target)
+    const narrowed = narrowedTarget(info, target)
+    // From here on there is only this one: it is what is decided, recorded and forwarded.
+    return narrowed === target
+      ? { target, info }
+      : { target: narrowed, info: parseRequestInfo(method, narrowed) }
   } catch (error) {
     if (error instanceof Rejection) return { refusal: malformed(error.message) }
     throw error

@@ -1,5 +1,5 @@
 import type { Positions } from '@postern/replica'
-import type { AuditSubject } from '../audit/record.ts'
+import { type AuditSubject, redactTarget } from '../audit/record.ts'
 import type { FrontHead } from '../front/front-interface.ts'
 import { headerValue } from '../front/header-values.ts'
 import type { Known } from './admit.ts'
@@ -18,7 +18,7 @@ export function auditSubject(order: {
   session?: { readonly id: string; readonly account: string }
 }): AuditSubject {
   const { auditId, receivedAt, head, known, allowed, reason, positions, gateway, session } = order
-  const { caller, info, decision } = known
+  const { caller, info, decision, rewritten } = known
   const headerOf = (name: string) => headerValue(head.headers, name)
   return {
     auditId,
@@ -35,6 +35,7 @@ export function auditSubject(order: {
       cluster: known.cluster?.name ?? known.clusterName,
       decision: allowed ? 'allow' : 'deny',
       reason: decision?.reason ?? reason,
+      'forwarded-target': rewritten === undefined ? undefined : redactTarget(rewritten),
       grant: decision?.grant?.name,
       role: decision?.role?.name,
       session: session?.id,

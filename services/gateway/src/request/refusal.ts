@@ -2,7 +2,7 @@ import type { Cut } from '../streams/live-requests.ts'
 
 /** Why a request is answered here and goes no further. */
 export type Refusal = {
-  readonly code: 400 | 401 | 403 | 405 | 413 | 415 | 421 | 429 | 500 | 502 | 503 | 504
+  readonly code: 400 | 401 | 403 | 405 | 413 | 421 | 429 | 500 | 502 | 503 | 504
   /** What a kubectl user reads: what is wrong and what to do. */
   readonly message: string
   /** Only when a repetition does no harm: clients repeat the whole request, body and all. */

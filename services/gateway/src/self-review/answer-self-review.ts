@@ -1,6 +1,7 @@
 import {
   type CompiledAccess,
   decideCompiled,
+  narrowedQuestion,
   nonResourceAttributes,
   resourceAttributes,
 } from '@postern/access'
@@ -14,7 +15,7 @@ import type { Cuttable, Outcome } from '../request/forward.ts'
 import { answerJson } from '../request/kubernetes-status.ts'
 import { badUpstream, cutShort, lostAfterForwarding, type Refusal } from '../request/refusal.ts'
 import type { Cut } from '../streams/live-requests.ts'
-import { askCluster } from './ask-cluster.ts'
+import { askCluster, type Question } from './ask-cluster.ts'
 import { type AccessQuestion, parseAccessReview, parseRulesReview } from './review-body.ts'
 import { intersectRules, policyRules } from './rules-intersection.ts'
 
@@ -32,9 +33,12 @@ type Order = {
   readonly traceparent: string
 }
 
-type Answer = { readonly object: object } | { readonly refusal: Refusal }
+type Answer = { readonly object: object; readonly code?: number } | { readonly refusal: Refusal }
+/** What the cluster said: its answer, its refusal of the question, or none. */
+type Asked = { readonly body: Buffer } | Answer
 
 const QUESTION_BYTES_MAX = 256 * 1024
+const JSON_TYPE = 'application/json'
 const AUTHORIZATION = 'authorization.k8s.io/v1'
 
 /**
@@ -52,8 +56,9 @@ export function answerSelfReview(
     const answer = await answerTo(order, needs)
     if (cutBy !== undefined) return { kind: 'refused', refusal: cutShort(cutBy) }
     if ('refusal' in answer) return { kind: 'refused', refusal: answer.refusal }
-    answerJson(request, { code: 201, object: answer.object, auditId })
-    return { kind: 'answered', code: 201, bytes: 0, end: 'complete' }
+    const { object, code = 201 } = answer
+    answerJson(request, { code, object, auditId })
+    return { kind: 'answered', code, bytes: 0, end: 'complete' }
   }
 
   return {
@@ -67,15 +72,13 @@ export function answerSelfReview(
 async function answerTo(order: Order, needs: SelfReviewNeeds): Promise<Answer> {
   const { info } = order.admitted
   if (info.resource === 'selfsubjectreviews') return { object: whoAmI(order) }
-  const body = await readBody(order.request)
-  if (body === undefined) return notUnderstood()
+  const content = await readBody(order.request)
+  if (content === undefined) return tooLarge()
   const contentType = headerValue(order.request.head.headers, 'content-type') ?? ''
-  if (info.resource === 'selfsubjectaccessreviews') {
-    const question = parseAccessReview(body, contentType)
-    return question === undefined ? notUnderstood() : await mayI(question, order, needs)
-  }
-  const namespace = parseRulesReview(body, contentType)
-  return namespace === undefined ? notUnderstood() : await whatMayI(namespace, order, needs)
+  const question = { content, contentType }
+  return info.resource === 'selfsubjectaccessreviews'
+    ? await mayI(question, order, needs)
+    : await whatMayI(question, order, needs)
 }
 
 /** With the session's account the cluster would name a ServiceAccount. */
@@ -99,69 +102,87 @@ function whoAmI({ admitted, sessionId }: Order): object {
   }
 }
 
-async function mayI(
-  question: AccessQuestion,
-  order: Order,
-  needs: SelfReviewNeeds,
-): Promise<Answer> {
+async function mayI(asked: Question, order: Order, needs: SelfReviewNeeds): Promise<Answer> {
   const { caller, cluster } = order.admitted
   const access = needs.compiled(caller.userId, cluster.id)
-  const decision = decideCompiled(access, attributesOf(question), needs.now())
-  const review = accessReview(question)
-  if (decision.outcome === 'deny') {
-    return { object: { ...review, status: { allowed: false, reason: decision.reason } } }
+  const decide = (question: AccessQuestion) =>
+    decideCompiled(access, attributesOf(question), needs.now())
+  const known = parseAccessReview(asked.content, asked.contentType)
+  const early = known && decide(known)
+  if (known !== undefined && early?.outcome === 'deny') {
+    const status = { allowed: false, reason: early.reason }
+    return { object: { ...accessReview(known), status } }
   }
-  const asked = await ask(order, review, accessStatus)
-  if ('refusal' in asked) return asked
-  const { allowed, reason, evaluationError } = asked.status
+  const said = await ask(order, known === undefined ? asked : json(accessReview(known)))
+  if (!('body' in said)) return said
+  // In an encoding that is not read here: the cluster's answer says the question again, in JSON.
+  const question = known ?? parseAccessReview(said.body, JSON_TYPE)
+  const found = z.object({ status: accessStatus }).safeParse(parseJson(said.body))
+  if (question === undefined || !found.success) return malformedAnswer()
+  const decision = decide(question)
+  const { allowed, reason, evaluationError } = found.data.status
   const status = {
-    allowed,
-    reason: allowed ? decision.reason : `the cluster does not allow it: ${reason}`,
+    allowed: allowed && decision.outcome === 'allow',
+    reason:
+      allowed || decision.outcome === 'deny'
+        ? decision.reason
+        : `the cluster does not allow it: ${reason}`,
     ...(evaluationError === '' ? {} : { evaluationError }),
   }
-  return { object: { ...review, status } }
+  return { object: { ...accessReview(question), status } }
 }
 
-async function whatMayI(namespace: string, order: Order, needs: SelfReviewNeeds): Promise<Answer> {
+async function whatMayI(asked: Question, order: Order, needs: SelfReviewNeeds): Promise<Answer> {
   const { caller, cluster } = order.admitted
-  const review = {
-    kind: 'SelfSubjectRulesReview',
-    apiVersion: AUTHORIZATION,
-    metadata: { creationTimestamp: null },
-    spec: { namespace },
-  }
-  const asked = await ask(order, review, rulesStatus)
-  if ('refusal' in asked) return asked
+  const known = parseRulesReview(asked.content, asked.contentType)
+  const said = await ask(order, known === undefined ? asked : json(rulesReview(known)))
+  if (!('body' in said)) return said
+  const namespace = known ?? parseRulesReview(said.body, JSON_TYPE)
+  const found = z.object({ status: rulesStatus }).safeParse(parseJson(said.body))
+  if (namespace === undefined || !found.success) return malformedAnswer()
   const policy = policyRules(needs.compiled(caller.userId, cluster.id), namespace, needs.now())
-  return { object: { ...review, status: intersectRules(policy, asked.status) } }
+  return {
+    object: { ...rulesReview(namespace), status: intersectRules(policy, found.data.status) },
+  }
 }
 
-async function ask<Status>(
+async function ask(
   { request, admitted, tunnel, sessionId, auditId, traceparent }: Order,
-  review: object,
-  status: z.ZodType<Status>,
-): Promise<{ status: Status } | { refusal: Refusal }> {
+  question: Question,
+): Promise<Asked> {
   const { target, cluster } = admitted
   const [path = ''] = target.split('?')
   const head = { sessionId, auditId, traceparent, method: 'POST', target: path }
   let answer: { head: ResponseHead; body: Buffer }
   try {
-    answer = await askCluster(tunnel, head, review, request.gone)
+    answer = await askCluster(tunnel, head, question, request.gone)
   } catch {
     return { refusal: lostAfterForwarding(cluster.name, 'it did not answer the review') }
   }
-  if (answer.head.status >= 300) {
-    return { refusal: badUpstream(`it answered the review with ${answer.head.status}`) }
+  const { status: code } = answer.head
+  if (code < 300) return { body: answer.body }
+  const object = parseJson(answer.body)
+  // What is wrong with the question the cluster says best.
+  if (code >= 400 && code < 500 && typeof object === 'object' && object !== null) {
+    return { object, code }
   }
-  const parsed = z.object({ status }).safeParse(parseJson(answer.body))
-  if (!parsed.success) return { refusal: badUpstream('its answer to the review is malformed') }
-  return { status: parsed.data.status }
+  return { refusal: badUpstream(`it answered the review with ${code}`) }
+}
+
+function json(review: object): Question {
+  return { content: Buffer.from(JSON.stringify(review)), contentType: JSON_TYPE }
+}
+
+function malformedAnswer(): Answer {
+  return { refusal: badUpstream('its answer to the review is malformed') }
 }
 
 function attributesOf(question: AccessQuestion) {
   if (question.kind === 'nonResource') return nonResourceAttributes(question)
   const { verb, group, resource, subresource, namespace, name } = question
-  return resourceAttributes({ verb, apiGroup: group, resource, subresource, namespace, name })
+  return narrowedQuestion(
+    resourceAttributes({ verb, apiGroup: group, resource, subresource, namespace, name }),
+  )
 }
 
 function accessReview(question: AccessQuestion) {
@@ -173,6 +194,15 @@ function accessReview(question: AccessQuestion) {
     apiVersion: AUTHORIZATION,
     metadata: { creationTimestamp: null },
     spec,
+  }
+}
+
+function rulesReview(namespace: string) {
+  return {
+    kind: 'SelfSubjectRulesReview',
+    apiVersion: AUTHORIZATION,
+    metadata: { creationTimestamp: null },
+    spec: { namespace },
   }
 }
 
@@ -196,13 +226,8 @@ const rulesStatus = z.object({
   incomplete: z.boolean().default(false),
 })
 
-function notUnderstood(): Answer {
-  return {
-    refusal: {
-      code: 415,
-      message: 'the review must be JSON or Kubernetes protobuf, at most 256 KiB, and well-formed',
-    },
-  }
+function tooLarge(): Answer {
+  return { refusal: { code: 413, message: 'a review has at most 256 KiB' } }
 }
 
 async function readBody({ body }: FrontRequest): Promise<Buffer | undefined> {

@@ -6,19 +6,21 @@ import { parseResponseHead } from '../request/response-head.ts'
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024
 const TIMEOUT_MS = 30_000
 
+/** A body with the encoding that it has. */
+export type Question = { readonly content: Buffer; readonly contentType: string }
+
 /**
- * Asks the cluster a question of our own under the user's account and reads the whole answer.
+ * Asks the cluster a question under the user's account and reads the whole answer, as JSON.
  * @throws when it is lost, late, malformed or too large
  */
 export async function askCluster(
   session: MuxSession,
   head: Omit<RequestHead, 'headers'>,
-  question: object,
+  { content, contentType }: Question,
   gone: AbortSignal,
 ): Promise<{ head: ResponseHead; body: Buffer }> {
-  const content = Buffer.from(JSON.stringify(question))
   const headers = [
-    ['Content-Type', 'application/json'],
+    ['Content-Type', contentType],
     ['Accept', 'application/json'],
     ['Content-Length', String(content.length)],
   ] as const

@@ -1,6 +1,7 @@
 import {
   type Attributes,
   decide,
+  narrowedQuestion,
   nonResourceAttributes,
   type Requester,
   resourceAttributes,
@@ -84,5 +85,7 @@ function toAttributes(question: Question): Attributes {
   if (base === undefined || base === '' || rest.length > 0 || resource.endsWith('/')) {
     throw rejected('INVALID_RESOURCE')
   }
-  return resourceAttributes({ verb, apiGroup, resource: base, subresource, namespace, name })
+  return narrowedQuestion(
+    resourceAttributes({ verb, apiGroup, resource: base, subresource, namespace, name }),
+  )
 }
