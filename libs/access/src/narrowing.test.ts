@@ -41,17 +41,23 @@ test.each([
 
 test('whatever the selector, what is forwarded reaches nothing of Postern, or is forbidden', () => {
   const term = fc.constantFrom(
-    ...['metadata.namespace=postern-jit', 'metadata.namespace!=postern-jit', 'metadata.name=s'],
-    ...[
-      'metadata.namespace==postern-system',
-      'a=b\\',
-      'a\\',
-      '=',
-      '!=',
-      'metadata.namespace=',
-      'a=b=c',
-    ],
-    ...['metadata.namespace=a', ' metadata.namespace=postern-jit', '\\,', '%', '&', '+', ''],
+    'metadata.namespace=postern-jit',
+    'metadata.namespace!=postern-jit',
+    'metadata.name=s',
+    'metadata.namespace==postern-system',
+    'a=b\\',
+    'a\\',
+    '=',
+    '!=',
+    'metadata.namespace=',
+    'a=b=c',
+    'metadata.namespace=a',
+    ' metadata.namespace=postern-jit',
+    '\\,',
+    '%',
+    '&',
+    '+',
+    '',
   )
   const selector = fc.array(term, { maxLength: 4 }).map((terms) => terms.join(','))
   fc.assert(
