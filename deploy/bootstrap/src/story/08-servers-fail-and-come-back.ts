@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { connectBus } from '@postern/bus'
 import { createLog } from '@postern/telemetry'
 import { streamOf } from '../platform/environment.ts'
-import { LOG_OWNERS } from '../platform/secrets.ts'
+import { LOG_OWNERS, type LogOwner } from '../platform/secrets.ts'
 import { ask } from './ask-gateway.ts'
 import { withDatabase } from './database.ts'
 import { eventually, expectEqual, expectThat } from './expect.ts'
@@ -70,20 +70,31 @@ export const serversFailAndComeBack: StoryStep = {
 
 const AUDIT_STREAM = 'AUDIT'
 
-/** The last sequence of every stream on the bus. */
+/** The last sequence of every stream on the bus, asked for as its owner: nobody else may. */
 async function streamEnds(world: World): Promise<Record<string, string>> {
-  const url = world.platform.environmentOf('audit')['POSTERN_NATS_URL'] ?? ''
+  const ends = LOG_OWNERS.map((owner) => {
+    const own = owner === 'audit' ? [AUDIT_STREAM] : []
+    return endsAs(world, owner, [streamOf(owner), ...own])
+  })
+  return Object.fromEntries((await Promise.all(ends)).flat())
+}
+
+async function endsAs(
+  world: World,
+  owner: LogOwner,
+  streams: readonly string[],
+): Promise<(readonly [stream: string, end: string])[]> {
+  const url = world.platform.environmentOf(owner)['POSTERN_NATS_URL'] ?? ''
   const log = createLog({ name: 'story', level: 'silent' })
   const bus = connectBus({ url, name: 'story', log })
   try {
     await eventually('a connection to the bus', 10_000, async () => {
       expectThat(bus.connected, 'the bus to be connected', bus.problem)
     })
-    const names = [...LOG_OWNERS.map(streamOf), AUDIT_STREAM]
-    const ends = names.map(
-      async (name) => [name, String(await bus.stream(name).lastSeq())] as const,
+    const ends = streams.map(
+      async (stream) => [stream, String(await bus.stream(stream).lastSeq())] as const,
     )
-    return Object.fromEntries(await Promise.all(ends))
+    return await Promise.all(ends)
   } finally {
     await bus.close()
   }
