@@ -5,7 +5,9 @@ import { parkAgent } from '@postern/tunnel'
 import { createAccountKeeper } from './account/account-keeper.ts'
 import { openSignedOrder } from './account/account-order-codec.ts'
 import { createAccountReports } from './account/account-reports.ts'
+import { clearAway } from './account/clear-away.ts'
 import { createClusterAccounts } from './account/cluster-accounts.ts'
+import { createClusterObjects } from './account/cluster-objects.ts'
 import { createOrderFollower } from './account/follow-orders.ts'
 import { createSweep } from './account/sweep.ts'
 import { createControlPlane } from './adapters/control-plane.ts'
@@ -32,11 +34,14 @@ export async function composeAgent(
   runtime: Runtime<AgentConfig, unknown, never>,
 ): Promise<Composed> {
   const { config, trustDomain, identity, metrics, now } = runtime
-  const clusterId = toPart(trustDomain, identity.spiffeId)?.clusterId
-  if (clusterId === undefined) throw new Error(`${identity.spiffeId} is not that of an agent`)
+  const { clusterId, id: agentId } = toPart(trustDomain, identity.spiffeId) ?? {}
+  if (clusterId === undefined || agentId === undefined)
+    throw new Error(`${identity.spiffeId} is not that of an agent`)
   const log = runtime.log.child({ cluster: config.cluster })
   const stopping = new AbortController()
   const { signal } = stopping
+  /** Aborted when this agent is told that it is none any more. */
+  const following = new AbortController()
   const isFatal = (error: unknown) => error instanceof AgentRemovedError
 
   const signals = createAgentSignals(metrics)
@@ -55,7 +60,8 @@ export async function composeAgent(
   const session = createSessionClient(controlPlane)
 
   const live = createLiveStreams()
-  const cluster = createClusterAccounts({ kube, now })
+  const objects = createClusterObjects({ kube })
+  const cluster = createClusterAccounts({ kube, objects, agentId, now })
   const reports = createAccountReports({
     send: (report) => session.reportAccount(report),
     log,
@@ -68,7 +74,7 @@ export async function composeAgent(
     log,
     now,
   })
-  const sweep = createSweep({ cluster, keeper, isSynced: () => orders.isSynced, log, signal })
+  const sweep = createSweep({ objects, keeper, isSynced: () => orders.isSynced, now, log, signal })
   const sweepNow = () => {
     sweep().catch((error: unknown) => {
       if (!signal.aborted) log.warn({ err: error }, 'sweep failed')
@@ -123,6 +129,31 @@ export async function composeAgent(
     }
   }
 
+  /** Ends the process, once nothing of this agent is left in the cluster: only joining again helps. */
+  let leaving: Promise<void> | undefined
+  const leave = async (error: unknown): Promise<void> => {
+    log.error({ err: error }, 'this agent was removed: it removes its accounts and ends')
+    following.abort()
+    for (const sessionId of keeper.sessionIds) live.cut(sessionId)
+    const [, isClear] = await Promise.all([
+      parked?.close(),
+      clearAway({ objects, keeper, agentId, log, signal }),
+    ])
+    if (signal.aborted) return
+    if (isClear) log.info({}, 'nothing that this agent made is left in the cluster')
+    throw error
+  }
+  const untilRemoved = async (work: Promise<void>): Promise<void> => {
+    try {
+      await work
+    } catch (error) {
+      if (!isFatal(error)) throw error
+      if (leaving !== undefined) return
+      leaving = leave(error)
+      await leaving
+    }
+  }
+
   return {
     rpc: [],
     start() {
@@ -141,9 +172,11 @@ export async function composeAgent(
         },
       })
       // What ends one of these before the signal ends the process: only a new start helps.
-      void session.watchAccounts(orders, signal)
-      void tunnelBroker.watchConfiguration((addresses) => relays.learn(addresses), signal)
-      void status.run(signal)
+      const whileFollowing = AbortSignal.any([signal, following.signal])
+      const learn = (addresses: readonly string[]) => relays.learn(addresses)
+      void untilRemoved(session.watchAccounts(orders, whileFollowing))
+      void untilRemoved(tunnelBroker.watchConfiguration(learn, whileFollowing))
+      void untilRemoved(status.run(whileFollowing))
       void namespaces.follow(signal)
       void sweepEveryMinute()
       return Promise.resolve()

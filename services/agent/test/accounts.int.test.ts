@@ -5,7 +5,9 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import type { AccountOrder } from '../src/account/account.ts'
 import { createAccountKeeper } from '../src/account/account-keeper.ts'
 import type { AccountReport } from '../src/account/account-reports.ts'
+import { clearAway } from '../src/account/clear-away.ts'
 import { type AccountToken, createClusterAccounts } from '../src/account/cluster-accounts.ts'
+import { createClusterObjects } from '../src/account/cluster-objects.ts'
 import { createSweep } from '../src/account/sweep.ts'
 import { createKubeClient, KubeError } from '../src/adapters/kube-client.ts'
 import { type Kubernetes, openKubernetes } from '../src/adapters/open-kubernetes.ts'
@@ -35,28 +37,34 @@ afterAll(async () => {
 })
 
 /** The part of an agent that keeps accounts, with its own rights in the cluster. */
-function startKeeper(options: { isSynced?: () => boolean } = {}) {
+function startKeeper(options: { isSynced?: () => boolean; agentId?: string } = {}) {
   const reports: AccountReport[] = []
   const ended: string[] = []
   const log = createSilentLog()
-  const accounts = createClusterAccounts({ kube: kubernetes.client, now: () => new Date() })
+  const now = () => new Date()
+  const agentId = options.agentId ?? 'a1'
+  const objects = createClusterObjects({ kube: kubernetes.client })
+  const accounts = createClusterAccounts({ kube: kubernetes.client, objects, agentId, now })
   const keeper = createAccountKeeper({
     cluster: accounts,
     report: (report) => reports.push(report),
     onEnded: (sessionId) => ended.push(sessionId),
     log,
-    now: () => new Date(),
+    now,
   })
+  const { signal } = new AbortController()
   const sweep = createSweep({
-    cluster: accounts,
+    objects,
     keeper,
     isSynced: options.isSynced ?? (() => true),
+    now,
     log,
-    signal: new AbortController().signal,
+    signal,
     doubtMs: 10,
   })
   closing.push(() => keeper.close())
-  return { keeper, sweep, reports, ended }
+  const clear = async () => await clearAway({ objects, keeper, agentId, log, signal })
+  return { keeper, sweep, reports, ended, clear }
 }
 
 function orderFor(change: Partial<AccountOrder> = {}): AccountOrder {
@@ -95,7 +103,7 @@ async function provisioned(order: AccountOrder) {
 
 /** kube-apiserver as the account reaches it. */
 function as(token: AccountToken) {
-  const pool = createUpstreamPool({ dial: kubernetes.dial, connectionsMax: 4 })
+  const pool = createUpstreamPool({ dial: kubernetes.dialReading, connectionsMax: 4 })
   closing.push(() => pool.close())
   const kube = createKubeClient({
     pool,
@@ -238,13 +246,52 @@ test('what a killed agent left behind is removed by the next one, and nothing el
   for (const name of others) expect(names.split('\n')).toContain(name)
 })
 
-test('without the word of the session service nothing is removed', async () => {
-  const order = orderFor()
-  const { keeper } = await provisioned(order)
-  keeper.close()
+test('without the word of the session service nothing is removed but what has expired', async () => {
+  const [order, short] = [orderFor(), orderFor({ expiresAtMs: Date.now() + 3_000 })]
+  const killed = startKeeper()
+  for (const one of [order, short]) {
+    killed.keeper.order(one)
+    await reported(killed.reports, 'provisioned')
+  }
+  killed.keeper.close()
   const deaf = startKeeper({ isSynced: () => false })
   await deaf.sweep()
   expect(await objectsOf(order.sessionId)).toHaveLength(3)
+  await vi.waitFor(
+    async () => {
+      await deaf.sweep()
+      expect(await objectsOf(short.sessionId)).toEqual([])
+    },
+    { timeout: 60_000, interval: 200 },
+  )
+  expect(await objectsOf(order.sessionId)).toHaveLength(3)
+})
+
+test('an agent that was removed leaves nothing that it made, also in a life before, and all that another made', async () => {
+  const own = [
+    orderFor(),
+    orderFor({ bindings: [{ clusterRole: 'postern-view', namespaces: [] }] }),
+  ]
+  const before = startKeeper({ agentId: 'gone' })
+  const agent = startKeeper({ agentId: 'gone' })
+  const other = startKeeper({ agentId: 'other' })
+  const kept = orderFor()
+  for (const [keeper, order] of [
+    [before, own[0]],
+    [agent, own[1]],
+    [other, kept],
+  ] as const) {
+    if (order === undefined) throw new Error('there is no order')
+    keeper.keeper.order(order)
+    await reported(keeper.reports, 'provisioned')
+  }
+  before.keeper.close()
+  // One that is being made at that moment goes with the others.
+  const late = orderFor()
+  agent.keeper.order(late)
+  expect(await agent.clear()).toBe(true)
+  for (const { sessionId } of [...own, late]) expect(await objectsOf(sessionId)).toEqual([])
+  expect(await objectsOf(kept.sessionId)).toHaveLength(3)
 })
 
 test('what somebody deletes under a running session is made again', async () => {

@@ -4,7 +4,7 @@ import { newId } from '@postern/ids'
 import type { AccountOrder } from '@postern/proto/postern/session/v1/session'
 import { type RunningService, runService } from '@postern/service'
 import { createMemoryLog } from '@postern/telemetry/testing'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { agentService } from '../src/definition.ts'
 import { type AgentCluster, startAgentCluster } from './agent-cluster.ts'
 import {
@@ -66,7 +66,7 @@ const newToken = () => {
   return token
 }
 
-async function startAgent(joinToken?: string) {
+async function startAgent(joinToken?: string, now = () => new Date()) {
   const log = createMemoryLog()
   const agent = await runService(
     agentService,
@@ -79,7 +79,7 @@ async function startAgent(joinToken?: string) {
       POSTERN_AGENT_KUBERNETES: cluster.kubernetes,
       ...(joinToken === undefined ? {} : { POSTERN_AGENT_JOIN_TOKEN: joinToken }),
     },
-    { log },
+    { log, now },
   )
   agents.push(agent)
   return { agent, log }
@@ -267,25 +267,72 @@ test('the agent says how it is, and which namespaces there are as soon as one is
   )
 })
 
-test('the manifest as it is brings up an agent that carries orders out', async () => {
-  const manifest = await cluster.manifest({
-    agentImage: IMAGE,
-    clusterName: 'test',
-    joinToken: newToken(),
-    relays: plane.relay.address,
-    roots: authority.ca,
-    tierNames: cluster.tiers,
-    trustDomain: TRUST_DOMAIN,
+test('an agent whose certificate is dead removes what has expired before it ends, and nothing else', async () => {
+  const hours = (count: number) => new Date(Date.now() + count * HOUR_MS)
+  const { agent } = await startAgent(newToken())
+  const expired = orderFor({ expiresAt: hours(1).toISOString() })
+  const running = orderFor({ expiresAt: hours(9).toISOString() })
+  for (const order of [expired, running]) {
+    await plane.order(order)
+    await reported(order.sessionId, 'provisioned')
+  }
+  await agent.stop()
+  // Two hours later its certificate has ended, and the join token was used.
+  await expect(startAgent(undefined, () => hours(2))).rejects.toMatchObject({
+    cause: { message: expect.stringContaining('apply a new join manifest') },
   })
-  await cluster.apply(manifest)
-  const order = orderFor()
-  await plane.order(order)
-  await reported(order.sessionId, 'provisioned')
-  expect(plane.statuses.at(-1)?.problems).toEqual([])
-  await plane.order({ ...order, version: 2, wanted: false })
-  await reported(order.sessionId, 'removed')
-  await cluster.kubectl(['delete', 'deployment', 'postern-agent', '-n', 'postern-system'])
-}, 60_000)
+  expect(await objectsOf(expired.sessionId)).toEqual([])
+  expect(await objectsOf(running.sessionId)).toHaveLength(3)
+})
+
+describe('in a pod, with the manifest as it is', () => {
+  const apply = async () => {
+    const manifest = await cluster.manifest({
+      agentImage: IMAGE,
+      clusterName: 'test',
+      joinToken: newToken(),
+      relays: plane.relay.address,
+      roots: authority.ca,
+      tierNames: cluster.tiers,
+      trustDomain: TRUST_DOMAIN,
+    })
+    await cluster.apply(manifest)
+  }
+  afterEach(async () => {
+    await cluster.kubectl(['delete', 'deployment', 'postern-agent', '-n', 'postern-system'])
+  })
+
+  test('an agent carries orders out', async () => {
+    await apply()
+    const order = orderFor()
+    await plane.order(order)
+    await reported(order.sessionId, 'provisioned')
+    expect(plane.statuses.at(-1)?.problems).toEqual([])
+    await plane.order({ ...order, version: 2, wanted: false })
+    await reported(order.sessionId, 'removed')
+  }, 60_000)
+
+  test('an agent that was removed removes all that it made, and then ends, again after a restart', async () => {
+    await apply()
+    const orders = [orderFor(), orderFor()]
+    for (const order of orders) {
+      await plane.order(order)
+      await reported(order.sessionId, 'provisioned')
+    }
+    plane.removeAgents()
+    const ended = async () => {
+      const path = '{.items[*].status.containerStatuses[*].lastState.terminated.exitCode}'
+      const of = ['-n', 'postern-system', '-l', 'app.kubernetes.io/name=postern-agent']
+      return await cluster.kubectl(['get', 'pods', ...of, '-o', `jsonpath=${path}`])
+    }
+    await vi.waitFor(async () => expect(await ended()).toContain('1'), {
+      timeout: 60_000,
+      interval: 200,
+    })
+    // It did not end before.
+    for (const { sessionId } of orders) expect(await objectsOf(sessionId)).toEqual([])
+  }, 120_000)
+})
 
 test('neither token, key nor join token is ever logged', async () => {
   const token = newToken()

@@ -64,6 +64,7 @@ export async function startControlPlane(authority: Authority, clusterId: string)
   const statuses: ReportStatusRequest[] = []
   const orders: SignedAccountOrder[] = []
   const joinTokens = new Set<string>()
+  const removed = new AbortController()
   let joins = 0
   let changed: () => void = () => {}
 
@@ -87,6 +88,11 @@ export async function startControlPlane(authority: Authority, clusterId: string)
       return Promise.resolve({})
     },
   })
+  const untilRemoved = () => {
+    if (removed.signal.aborted) {
+      throw new Rejection('AGENT_REMOVED', 'permission_denied', 'this agent was removed')
+    }
+  }
   const broker = register(AgentServiceDefinition, {
     async join({ joinToken, csr }) {
       if (!joinTokens.delete(joinToken)) {
@@ -100,15 +106,20 @@ export async function startControlPlane(authority: Authority, clusterId: string)
         agentId,
       }
     },
-    renew: async ({ csr }, { call }) =>
-      await authority.issue(`agent/${clusterId}/${call.peer.id}`, csr),
-    async *watchConfiguration(_request, { call }) {
-      yield { clusterName: 'test', relayAddresses: [relay.address] }
-      await once(call.signal, 'abort')
+    async renew({ csr }, { call }) {
+      untilRemoved()
+      return await authority.issue(`agent/${clusterId}/${call.peer.id}`, csr)
     },
-    reportStatus(request) {
+    async *watchConfiguration(_request, { call }) {
+      untilRemoved()
+      yield { clusterName: 'test', relayAddresses: [relay.address] }
+      await once(AbortSignal.any([call.signal, removed.signal]), 'abort')
+      untilRemoved()
+    },
+    async reportStatus(request) {
+      untilRemoved()
       statuses.push(request)
-      return Promise.resolve({})
+      return {}
     },
   })
 
@@ -148,6 +159,10 @@ export async function startControlPlane(authority: Authority, clusterId: string)
       changed()
     },
     signed: (order: AccountOrder) => signed(order, sessionIdentity),
+    /** From now on tunnel-broker knows of no agent here. */
+    removeAgents() {
+      removed.abort()
+    },
     forgetOrders() {
       orders.length = 0
     },

@@ -59,8 +59,6 @@ function start(options: { failures?: number } = {}) {
       return token()
     },
     remove: (sessionId) => attempt(`remove ${sessionId}`),
-    list: () => Promise.resolve([]),
-    removeObjects: () => Promise.resolve(),
   }
   const keeper = createAccountKeeper({
     cluster,

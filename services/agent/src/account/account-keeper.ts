@@ -28,7 +28,10 @@ export type AccountKeeper = {
   foundBroken(sessionId: string): void
   account(sessionId: string): Account
   readonly sessionIds: readonly string[]
+  /** Whether nothing is being made or removed at this moment. */
+  readonly isIdle: boolean
   forgetOld(): void
+  /** Nothing more is begun; what is under way goes on to its end. */
   close(): void
 }
 
@@ -271,6 +274,10 @@ export function createAccountKeeper(needs: {
 
     get sessionIds() {
       return [...entries.keys()]
+    },
+
+    get isIdle() {
+      return [...entries.values()].every(({ working }) => !working)
     },
 
     forgetOld() {

@@ -3,6 +3,8 @@ import type { AccountOrder, Binding } from './account.ts'
 /** Where accounts live. Nothing else lives there. */
 export const ACCOUNT_NAMESPACE = 'postern-jit'
 export const SESSION_LABEL = 'postern.dev/session'
+export const EXPIRY_ANNOTATION = 'postern.dev/expires-at'
+export const AGENT_ANNOTATION = 'postern.dev/agent'
 const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by'
 const MANAGED_BY = 'postern-agent'
 /** What all objects of agents have, and no others. */
@@ -32,9 +34,9 @@ export type WantedObject = { readonly key: ObjectKey; readonly manifest: object 
 export const keyText = ({ kind, namespace, name }: ObjectKey): string =>
   `${kind}/${namespace}/${name}`
 
-/** Everything that has to stand in the cluster for the order, none of it depending on another. */
-export function objectsFor(order: AccountOrder): WantedObject[] {
-  const metadata = metadataOf(order)
+/** Everything that the agent has to make in the cluster for the order, none of it depending on another. */
+export function objectsFor(order: AccountOrder, agentId: string): WantedObject[] {
+  const metadata = metadataOf(order, agentId)
   const account = inNamespace('ServiceAccount', ACCOUNT_NAMESPACE, order.account)
   const secret = inNamespace('Secret', ACCOUNT_NAMESPACE, order.account)
   return [
@@ -52,12 +54,20 @@ export function objectsFor(order: AccountOrder): WantedObject[] {
       key: secret,
       manifest: { apiVersion: 'v1', kind: 'Secret', type: 'Opaque', metadata: metadata(secret) },
     },
-    ...order.bindings.flatMap((binding) => bindingObjects(order, binding)),
+    ...order.bindings.flatMap((binding) => bindingObjects(order, binding, metadata)),
   ]
 }
 
-function bindingObjects(order: AccountOrder, { clusterRole, namespaces }: Binding): WantedObject[] {
-  const metadata = metadataOf(order)
+/** The texts of the keys of all of them. */
+export function keysFor(order: AccountOrder): string[] {
+  return objectsFor(order, '').map(({ key }) => keyText(key))
+}
+
+function bindingObjects(
+  order: AccountOrder,
+  { clusterRole, namespaces }: Binding,
+  metadata: ReturnType<typeof metadataOf>,
+): WantedObject[] {
   // A binding's role cannot be changed: with its role in its name another role is another binding.
   const name = `${order.account}-${clusterRole}`
   const keys =
@@ -84,7 +94,7 @@ function inNamespace(kind: ObjectKind, namespace: string, name: string): ObjectK
   return { kind, namespace, name }
 }
 
-function metadataOf(order: AccountOrder) {
+function metadataOf(order: AccountOrder, agentId: string) {
   return ({ namespace, name }: ObjectKey) => ({
     name,
     ...(namespace === '' ? {} : { namespace }),
@@ -92,7 +102,8 @@ function metadataOf(order: AccountOrder) {
     annotations: {
       'postern.dev/user': order.userName,
       'postern.dev/user-id': order.userId,
-      'postern.dev/expires-at': new Date(order.expiresAtMs).toISOString(),
+      [EXPIRY_ANNOTATION]: new Date(order.expiresAtMs).toISOString(),
+      [AGENT_ANNOTATION]: agentId,
     },
   })
 }

@@ -3,29 +3,20 @@ import { type KubeClient, KubeError } from '../adapters/kube-client.ts'
 import type { AccountOrder } from './account.ts'
 import {
   ACCOUNT_NAMESPACE,
+  keysFor,
   keyText,
-  OBJECT_KINDS,
   type ObjectKey,
-  type ObjectKind,
-  OURS_SELECTOR,
   objectsFor,
   SESSION_LABEL,
-  selectorOf,
   type WantedObject,
 } from './account-objects.ts'
+import { type ClusterObjects, collectionOf, eachOf, pathOf } from './cluster-objects.ts'
 
 /** A credential of one account. Stays in this process's memory. */
 export type AccountToken = {
   readonly value: string
   readonly issuedAtMs: number
   readonly expiresAtMs: number
-}
-
-/** An object of ours in the cluster. */
-export type FoundObject = {
-  readonly key: ObjectKey
-  readonly sessionId: string
-  readonly uid: string
 }
 
 /** What the agent makes and removes in its cluster. Every call ends within the client's deadline. */
@@ -35,21 +26,13 @@ export type ClusterAccounts = {
   renewToken(order: AccountOrder): Promise<AccountToken>
   /** Removes every object of the session. @throws Error while one is left */
   remove(sessionId: string): Promise<void>
-  /** Every object that agents made, of all sessions. */
-  list(): Promise<FoundObject[]>
-  removeObjects(objects: readonly FoundObject[]): Promise<void>
 }
 
-const metadata = z.object({
-  name: z.string(),
-  namespace: z.string().default(''),
-  uid: z.string().min(1),
-  labels: z.record(z.string(), z.string()).default({}),
-})
-const object = z.object({ metadata })
-const page = z.object({
-  metadata: z.object({ continue: z.string().default('') }),
-  items: z.array(object),
+const object = z.object({
+  metadata: z.object({
+    uid: z.string().min(1),
+    labels: z.record(z.string(), z.string()).default({}),
+  }),
 })
 const tokenAnswer = z.object({
   status: z.object({
@@ -62,27 +45,20 @@ const tokenAnswer = z.object({
 const TOKEN_SECONDS_MIN = 600
 /** Short, so that a token that leaked is soon worth nothing; long enough to be renewed at leisure. */
 const TOKEN_SECONDS_MAX = 3600
-const PAGE = 500
-const PAGES_MAX = 200
-const AT_ONCE = 24
-
-const PATHS: Readonly<Record<ObjectKind, string>> = {
-  ServiceAccount: `/api/v1/namespaces/${ACCOUNT_NAMESPACE}/serviceaccounts`,
-  Secret: `/api/v1/namespaces/${ACCOUNT_NAMESPACE}/secrets`,
-  ClusterRoleBinding: '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
-  RoleBinding: '/apis/rbac.authorization.k8s.io/v1/rolebindings',
-}
 
 export function createClusterAccounts(needs: {
   readonly kube: KubeClient
+  readonly objects: ClusterObjects
+  /** Written on what it makes. */
+  readonly agentId: string
   readonly now: () => Date
 }): ClusterAccounts {
-  const { kube, now } = needs
+  const { kube, objects, agentId, now } = needs
 
   /** The object's UID. What another session, or somebody else, made is left alone. */
   async function ensure({ key, manifest }: WantedObject, sessionId: string): Promise<string> {
     try {
-      return object.parse(await kube.request('POST', collection(key), manifest)).metadata.uid
+      return object.parse(await kube.request('POST', collectionOf(key), manifest)).metadata.uid
     } catch (error) {
       if (!(error instanceof KubeError) || error.status !== 409) throw error
     }
@@ -95,7 +71,7 @@ export function createClusterAccounts(needs: {
 
   async function ensureAll(order: AccountOrder): Promise<string> {
     let secretUid: string | undefined
-    await eachOf(objectsFor(order), async (wanted) => {
+    await eachOf(objectsFor(order, agentId), async (wanted) => {
       const uid = await ensure(wanted, order.sessionId).catch((error: unknown) => {
         // A namespace that is gone holds nothing that a binding could give.
         const isGone = error instanceof KubeError && error.status === 404
@@ -111,15 +87,16 @@ export function createClusterAccounts(needs: {
   async function removeStale(order: AccountOrder): Promise<void> {
     // Nothing comes before the first version.
     if (order.version === 1) return
-    const wanted = new Set(objectsFor(order).map(({ key }) => keyText(key)))
-    const found = await listAll(selectorOf(order.sessionId))
-    await removeObjects(found.filter(({ key }) => !wanted.has(keyText(key))))
+    const wanted = new Set(keysFor(order))
+    const found = await objects.listOf(order.sessionId)
+    await objects.remove(found.filter(({ key }) => !wanted.has(keyText(key))))
   }
 
   async function tokenFor(order: AccountOrder, secretUid: string): Promise<AccountToken> {
     const issuedAtMs = now().getTime()
     const leftSeconds = Math.ceil((order.expiresAtMs - issuedAtMs) / 1000)
-    const answer = await kube.request('POST', `${PATHS.ServiceAccount}/${order.account}/token`, {
+    const accountKey = inAccounts('ServiceAccount', order)
+    const answer = await kube.request('POST', `${pathOf(accountKey)}/token`, {
       apiVersion: 'authentication.k8s.io/v1',
       kind: 'TokenRequest',
       spec: {
@@ -134,101 +111,24 @@ export function createClusterAccounts(needs: {
     return { value: token, issuedAtMs, expiresAtMs }
   }
 
-  async function listAll(selector: string): Promise<FoundObject[]> {
-    const lists = await Promise.all(OBJECT_KINDS.map((kind) => listKind(kind, selector)))
-    return lists.flat()
-  }
-
-  async function listKind(kind: ObjectKind, selector: string): Promise<FoundObject[]> {
-    const found: FoundObject[] = []
-    let next = ''
-    for (let pages = 0; pages < PAGES_MAX; pages += 1) {
-      const query = new URLSearchParams({ labelSelector: selector, limit: String(PAGE) })
-      if (next !== '') query.set('continue', next)
-      const answer = page.parse(await kube.request('GET', `${PATHS[kind]}?${query.toString()}`))
-      for (const { metadata: meta } of answer.items) {
-        const sessionId = meta.labels[SESSION_LABEL] ?? ''
-        const { namespace, name, uid } = meta
-        found.push({ key: { kind, namespace, name }, sessionId, uid })
-      }
-      next = answer.metadata.continue
-      if (next === '') return found
-    }
-    throw new Error(`the cluster has too many ${kind} objects of sessions`)
-  }
-
-  async function removeObjects(objects: readonly FoundObject[]): Promise<void> {
-    // Secrets first: with them every token of the account ends.
-    const [secrets, others] = [
-      objects.filter(isSecret),
-      objects.filter((found) => !isSecret(found)),
-    ]
-    await eachOf([...secrets, ...others], async ({ key, uid }) => {
-      try {
-        await kube.request('DELETE', pathOf(key), {
-          apiVersion: 'v1',
-          kind: 'DeleteOptions',
-          preconditions: { uid },
-        })
-      } catch (error) {
-        // Gone, or another object by that name: not the one that was found.
-        if (!(error instanceof KubeError) || (error.status !== 404 && error.status !== 409)) {
-          throw error
-        }
-      }
-    })
-  }
-
   return {
     async make(order) {
       const [secretUid] = await Promise.all([ensureAll(order), removeStale(order)])
       return await tokenFor(order, secretUid)
     },
     async renewToken(order) {
-      const key: ObjectKey = {
-        kind: 'Secret',
-        namespace: ACCOUNT_NAMESPACE,
-        name: order.account,
-      }
+      const key = inAccounts('Secret', order)
       const { uid } = object.parse(await kube.request('GET', pathOf(key))).metadata
       return await tokenFor(order, uid)
     },
     async remove(sessionId) {
-      const selector = selectorOf(sessionId)
-      await removeObjects(await listAll(selector))
-      const left = await listAll(selector)
+      await objects.remove(await objects.listOf(sessionId))
+      const left = await objects.listOf(sessionId)
       if (left.length > 0) throw new Error(`${left.length} objects of the session are still there`)
     },
-    list: () => listAll(OURS_SELECTOR),
-    removeObjects,
   }
 }
 
-const isSecret = ({ key }: FoundObject): boolean => key.kind === 'Secret'
-
-function collection({ kind, namespace }: ObjectKey): string {
-  return kind === 'RoleBinding'
-    ? `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/rolebindings`
-    : PATHS[kind]
-}
-
-function pathOf(key: ObjectKey): string {
-  return `${collection(key)}/${encodeURIComponent(key.name)}`
-}
-
-/** All at once, so many at a time. All are tried; the first failure is thrown afterwards. */
-async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const left = items.values()
-  let failure: { error: unknown } | undefined
-  const worker = async () => {
-    for (const item of left) {
-      try {
-        await work(item)
-      } catch (error) {
-        failure ??= { error }
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, worker))
-  if (failure !== undefined) throw failure.error
+function inAccounts(kind: 'ServiceAccount' | 'Secret', { account }: AccountOrder): ObjectKey {
+  return { kind, namespace: ACCOUNT_NAMESPACE, name: account }
 }

@@ -17,8 +17,14 @@ const order: AccountOrder = {
   expiresAtMs: 1e15,
 }
 const made: Account = { status: 'wanted', order, madeVersion: 2 }
-const keys = objectsFor(order).map(({ key }) => key)
-const found = (key: ObjectKey, sessionId = 's1') => ({ key, sessionId, uid: 'u' })
+const keys = objectsFor(order, 'a1').map(({ key }) => key)
+const found = (key: ObjectKey, sessionId = 's1') => ({
+  key,
+  sessionId,
+  uid: 'u',
+  agentId: 'a1',
+  expiresAtMs: 1e15,
+})
 const all = keys.map((key) => found(key))
 
 test('an account is a service account, a secret and its bindings, and nothing else', () => {

@@ -2,8 +2,9 @@ import { setTimeout } from 'node:timers/promises'
 import type { Log } from '@postern/telemetry'
 import type { Account } from './account.ts'
 import type { AccountKeeper } from './account-keeper.ts'
-import { keyText, objectsFor } from './account-objects.ts'
-import type { ClusterAccounts, FoundObject } from './cluster-accounts.ts'
+import { keysFor, keyText } from './account-objects.ts'
+import { removeExpired } from './clear-away.ts'
+import type { ClusterObjects, FoundObject } from './cluster-objects.ts'
 
 /** What a look at the cluster found that is not as it should be. */
 export type Findings = {
@@ -27,7 +28,7 @@ export function compare(
   const broken: string[] = []
   for (const [sessionId, account] of accounts) {
     if (account.status !== 'wanted') continue
-    const keys = objectsFor(account.order).map(({ key }) => keyText(key))
+    const keys = keysFor(account.order)
     wantedKeys.set(sessionId, new Set(keys))
     const isMade = account.madeVersion === account.order.version
     if (isMade && !keys.every((key) => seen.has(key))) broken.push(sessionId)
@@ -45,17 +46,19 @@ const DOUBT_MS = 3_000
 
 /**
  * Removes what no session wants and mends what one wants: after a crash, a lost message, or somebody's
- * own kubectl. Only with everything said by the session service, which `isSynced` tells.
+ * own kubectl. Before the session service has said everything, which `isSynced` tells, only what has
+ * expired goes.
  */
 export function createSweep(needs: {
-  readonly cluster: ClusterAccounts
+  readonly objects: ClusterObjects
   readonly keeper: AccountKeeper
   readonly isSynced: () => boolean
+  readonly now: () => Date
   readonly log: Log
   readonly signal: AbortSignal
   readonly doubtMs?: number
 }): () => Promise<void> {
-  const { cluster, keeper, isSynced, log, signal, doubtMs = DOUBT_MS } = needs
+  const { objects, keeper, isSynced, now, log, signal, doubtMs = DOUBT_MS } = needs
   let sweeping: Promise<void> | undefined
 
   const accountsNow = () =>
@@ -70,10 +73,12 @@ export function createSweep(needs: {
     )
   }
 
+  const isWanted = (sessionId: string) => keeper.account(sessionId).status === 'wanted'
+
   async function sweepOnce(): Promise<void> {
     keeper.forgetOld()
     const before = accountsNow()
-    const found = await cluster.list()
+    const found = await objects.list()
     const settled = unchanged(before)
     const changed = new Set([...before.keys()].filter((sessionId) => !settled.has(sessionId)))
     const { orphans, extra, broken } = compare(
@@ -84,19 +89,19 @@ export function createSweep(needs: {
       log.warn({ sessionId }, 'account was incomplete in the cluster')
       keeper.foundBroken(sessionId)
     }
-    await cluster.removeObjects(extra)
+    await objects.remove(extra)
     if (orphans.length === 0) return
     await setTimeout(doubtMs, undefined, { signal, ref: false })
-    const still = orphans.filter(
-      ({ sessionId }) => isSynced() && keeper.account(sessionId).status !== 'wanted',
-    )
-    await cluster.removeObjects(still)
+    const still = orphans.filter(({ sessionId }) => isSynced() && !isWanted(sessionId))
+    await objects.remove(still)
     if (still.length > 0) log.warn({ objects: still.length }, 'orphaned objects removed')
   }
 
   return async () => {
-    if (!isSynced() || signal.aborted) return
-    sweeping ??= sweepOnce().finally(() => {
+    if (signal.aborted) return
+    const work = () =>
+      isSynced() ? sweepOnce() : removeExpired({ objects, log, now, except: isWanted })
+    sweeping ??= work().finally(() => {
       sweeping = undefined
     })
     await sweeping
