@@ -136,7 +136,7 @@ export async function composeAgent(
     following.abort()
     for (const sessionId of keeper.sessionIds) live.cut(sessionId)
     const [, isClear] = await Promise.all([
-      parked?.close(),
+      parked?.close(0),
       clearAway({ objects, keeper, agentId, log, signal }),
     ])
     if (signal.aborted) return

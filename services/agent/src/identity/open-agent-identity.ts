@@ -35,7 +35,7 @@ export async function openAgentIdentity(needs: {
     log,
   })
   const sweeping = sweepUntilEnrolled({ kube: kubernetes.client, now, log })
-  const enrolled = await enrol({
+  const enrolling = enrol({
     secret,
     join,
     relays: config.relays,
@@ -45,7 +45,10 @@ export async function openAgentIdentity(needs: {
     now,
     log,
     signal,
-  }).finally(() => sweeping.end())
+  })
+  await Promise.allSettled([enrolling])
+  await sweeping.end()
+  const enrolled = await enrolling
   const identity = staticTlsIdentity(enrolled.material)
   const relays = [...new Set([...enrolled.relays, ...config.relays])]
   const controlPlane = createControlPlane({
