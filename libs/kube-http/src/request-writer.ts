@@ -11,8 +11,8 @@ export type RequestFraming =
   | { readonly kind: 'chunked' }
   | { readonly kind: 'upgrade'; readonly protocol: UpgradeProtocol }
 
-/** Header lines as they are written, checked. */
-export type PreparedLines = { readonly text: string }
+/** Header lines, checked, and as they are written. */
+export type PreparedLines = { readonly lines: HeaderLines; readonly text: string }
 
 export type OutgoingRequest = {
   readonly method: string
@@ -50,7 +50,7 @@ export function writeRequestHead(request: OutgoingRequest): string {
 
 /** Checks and writes once what goes with many requests. @throws HeadError */
 export function prepareLines(headers: HeaderLines): PreparedLines {
-  return { text: writeLines(headers) }
+  return { lines: headers, text: writeLines(headers) }
 }
 
 function writeLines(headers: HeaderLines): string {

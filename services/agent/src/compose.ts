@@ -26,9 +26,12 @@ import { createAgentSignals } from './signals.ts'
 import { createNamespaces } from './status/namespaces.ts'
 import { createStatusReporter } from './status/status-reporter.ts'
 import { createUpstreamPool } from './upstream/upstream-pool.ts'
+import { createWatchSessions } from './upstream/watch-sessions.ts'
 
 const SWEEP_MS = 60_000
 const UPSTREAM_CONNECTIONS_MAX = 4_096
+/** Of 100 watches each. */
+const WATCH_SESSIONS_MAX = 1_024
 
 export async function composeAgent(
   runtime: Runtime<AgentConfig, unknown, never>,
@@ -46,7 +49,7 @@ export async function composeAgent(
 
   const signals = createAgentSignals(metrics)
   const kubernetes = await openKubernetes(config)
-  const { client: kube, host, dial, dialReading } = kubernetes
+  const { client: kube, host, server, dial } = kubernetes
   const secret = createIdentitySecret({ kube, namespace: kubernetes.namespace, log })
   const relays = createRelayList({ configured: config.relays, secret, log })
   const controlPlane = createControlPlane({
@@ -101,17 +104,23 @@ export async function composeAgent(
   })
 
   const upstream = createUpstreamPool({
-    dial: dialReading,
+    server,
     connectionsMax: UPSTREAM_CONNECTIONS_MAX,
+  })
+  const watches = createWatchSessions({
+    server,
+    sessionsMax: WATCH_SESSIONS_MAX,
+    otherwise: upstream,
   })
   signals.observe({
     accounts: () => keeper.sessionIds.length,
     streams: () => live.count,
-    connections: () => upstream.connections,
+    connections: () => upstream.connections + watches.connections,
   })
   const forward: ForwardNeeds = {
     keeper,
     upstream,
+    watches,
     dial,
     credentials: createCredentialLines(host),
     live,
@@ -193,6 +202,7 @@ export async function composeAgent(
       stopping.abort()
       keeper.close()
       controlPlane.close()
+      watches.close()
       upstream.close()
       kubernetes.close()
     },

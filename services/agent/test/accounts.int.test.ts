@@ -103,7 +103,7 @@ async function provisioned(order: AccountOrder) {
 
 /** kube-apiserver as the account reaches it. */
 function as(token: AccountToken) {
-  const pool = createUpstreamPool({ dial: kubernetes.dialReading, connectionsMax: 4 })
+  const pool = createUpstreamPool({ server: kubernetes.server, connectionsMax: 4 })
   closing.push(() => pool.close())
   const kube = createKubeClient({
     pool,

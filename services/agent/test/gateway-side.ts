@@ -18,6 +18,7 @@ import { createLiveStreams } from '../src/forward/live-streams.ts'
 import { createAgentSignals } from '../src/signals.ts'
 import { dialKubernetes } from '../src/upstream/dial-kubernetes.ts'
 import { createUpstreamPool } from '../src/upstream/upstream-pool.ts'
+import { createWatchSessions } from '../src/upstream/watch-sessions.ts'
 
 export const SESSION = '01900000-0000-7000-8000-000000000001'
 const TOKEN = 'jit-token'
@@ -28,8 +29,13 @@ export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
   const live = createLiveStreams()
   const broken: string[] = []
   const upstream = createUpstreamPool({
-    dial: (onRead) => dialKubernetes(server, { onRead }),
+    server,
     connectionsMax: 8,
+  })
+  const watches = createWatchSessions({
+    server,
+    sessionsMax: 4,
+    otherwise: upstream,
   })
   const needs: ForwardNeeds = {
     keeper: {
@@ -40,6 +46,7 @@ export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
       foundBroken: (sessionId) => broken.push(sessionId),
     },
     upstream,
+    watches,
     dial,
     credentials: createCredentialLines(`${server.host}:${server.port}`),
     live,
@@ -85,6 +92,7 @@ export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
       return socket
     },
     async close() {
+      watches.close()
       upstream.close()
       pair.cut()
       for (const socket of sockets) socket.destroy()

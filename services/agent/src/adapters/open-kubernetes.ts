@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import { parseHostPort } from '@postern/lifecycle'
-import { type DialReading, dialKubernetes } from '../upstream/dial-kubernetes.ts'
+import { dialKubernetes, type KubernetesServer } from '../upstream/dial-kubernetes.ts'
 import { createUpstreamPool } from '../upstream/upstream-pool.ts'
 import { createKubeClient, type KubeClient } from './kube-client.ts'
 import { openServiceAccount } from './service-account.ts'
@@ -14,8 +14,7 @@ export type Kubernetes = {
   readonly namespace: string
   /** A connection of one's own. */
   readonly dial: () => Promise<TLSSocket>
-  /** For a pool. */
-  readonly dialReading: DialReading
+  readonly server: KubernetesServer
   close(): void
 }
 
@@ -30,15 +29,14 @@ export async function openKubernetes(config: {
   const account = await openServiceAccount(config.serviceAccountDir)
   const address = parseHostPort(config.kubernetes)
   const server = { ...address, secureContext: account.secureContext }
-  const dialReading: DialReading = (onRead) => dialKubernetes(server, { onRead })
-  const pool = createUpstreamPool({ dial: dialReading, connectionsMax: OWN_CONNECTIONS_MAX })
+  const pool = createUpstreamPool({ server, connectionsMax: OWN_CONNECTIONS_MAX })
   const host = config.kubernetes
   return {
     client: createKubeClient({ pool, host, token: () => account.token() }),
     host,
     namespace: account.namespace,
     dial: () => dialKubernetes(server),
-    dialReading,
+    server,
     close: () => pool.close(),
   }
 }

@@ -11,6 +11,8 @@ import type { LiveStreams } from './live-streams.ts'
 export type ForwardNeeds = {
   readonly keeper: Pick<AccountKeeper, 'token' | 'tokenSoon' | 'foundBroken'>
   readonly upstream: Upstream
+  /** For watches. */
+  readonly watches: Upstream
   /** A connection to kube-apiserver of one's own. */
   readonly dial: () => Promise<TLSSocket>
   /** The lines that say who asks. */

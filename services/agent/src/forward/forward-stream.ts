@@ -16,6 +16,9 @@ import type { UpstreamError } from '../upstream/upstream-error.ts'
 import { toClusterRequest } from './cluster-request.ts'
 import type { ForwardNeeds } from './forward-needs.ts'
 
+/** As kube-apiserver reads it, but for what is proxied further: any first value but 0 and false. */
+const WATCH = /^[^?]*\?(?:.*&)?watch(?:=(?!(?:0|false)(?:&|$))|&|$)/
+const PROXY = '/proxy/'
 const NOBODY: StreamReceiver = { onData() {}, onEnd() {}, onClose() {} }
 
 /**
@@ -76,7 +79,7 @@ class Forwarding implements StreamReceiver, ExchangeReceiver {
 
   /** @throws HeadError when nothing could be sent */
   send(token: AccountToken): void {
-    const { credentials, live, signals, upstream } = this.#needs
+    const { credentials, live, signals, upstream, watches } = this.#needs
     const parent = parseTraceparent(this.#head.traceparent)
     const span = startSpan('agent.request', { kind: 'client', parent })
     this.#endSpan = () => span.span.end()
@@ -90,7 +93,7 @@ class Forwarding implements StreamReceiver, ExchangeReceiver {
       signals.requests.inc()
       this.#stream.pause()
       // The exchange may be over before this call has ended.
-      const exchange = upstream.send(request, this)
+      const exchange = (isWatch(this.#head) ? watches : upstream).send(request, this)
       if (!this.#done) this.#exchange = exchange
     } catch (error) {
       this.#finish()
@@ -186,6 +189,11 @@ class Forwarding implements StreamReceiver, ExchangeReceiver {
     this.#endSpan?.()
     this.#needs.live.remove(this.#head.sessionId, this)
   }
+}
+
+/** It only decides which connection it takes. */
+function isWatch({ method, target }: RequestHead): boolean {
+  return method === 'GET' && WATCH.test(target) && !target.includes(PROXY)
 }
 
 /** Answers for the cluster a stream that nobody has begun to read. Nothing was sent there. */

@@ -7,9 +7,6 @@ export type KubernetesServer = {
   readonly secureContext: SecureContext
 }
 
-/** A connection that hands on what it reads, in chunks that are good for the call only. */
-export type DialReading = (onRead: (chunk: Buffer) => void) => Promise<TLSSocket>
-
 const CONNECT_MS = 5_000
 /** Larger than what a TLS record holds. */
 const READ_BYTES = 32 * 1024
@@ -20,7 +17,10 @@ const READ_BYTES = 32 * 1024
  */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
 
-/** TLS to kube-apiserver, which must have a certificate of the cluster's CA for that address. */
+/**
+ * TLS to kube-apiserver, which must have a certificate of the cluster's CA for that address. With `onRead`
+ * what it reads goes there and nowhere else, in chunks that are good for the call only.
+ */
 export function dialKubernetes(
   server: KubernetesServer,
   options: {

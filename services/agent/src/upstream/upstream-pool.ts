@@ -1,5 +1,5 @@
 import { type OutgoingRequest, type ResponseHead, writeRequestHead } from '@postern/kube-http'
-import type { DialReading } from './dial-kubernetes.ts'
+import { dialKubernetes, type KubernetesServer } from './dial-kubernetes.ts'
 import type { Exchange, ExchangeReceiver, Upstream } from './exchange.ts'
 import { type ConnectionUser, UpstreamConnection } from './upstream-connection.ts'
 import { UpstreamError } from './upstream-error.ts'
@@ -20,7 +20,7 @@ const SWEEP_MS = 5_000
 const IDLE_MAX = 64
 
 export function createUpstreamPool(options: {
-  readonly dial: DialReading
+  readonly server: KubernetesServer
   readonly connectionsMax: number
 }): UpstreamPool {
   const idle: { connection: UpstreamConnection; since: number }[] = []
@@ -56,10 +56,11 @@ export function createUpstreamPool(options: {
     try {
       let connection: UpstreamConnection | undefined
       let spoke = false
-      const socket = await options.dial((chunk) => {
+      const onRead = (chunk: Buffer) => {
         spoke = true
         connection?.read(chunk)
-      })
+      }
+      const socket = await dialKubernetes(options.server, { onRead })
       connection = new UpstreamConnection(socket, onIdle)
       all.add(connection)
       const { connection: made } = { connection }
