@@ -1,6 +1,5 @@
 import { afterAll, beforeAll } from 'vitest'
 import { credentialsAndCiphertext } from './properties/credentials-and-ciphertext.ts'
-import { forwardedAsAuthorized } from './properties/forwarded-as-authorized.ts'
 import { humanVisible } from './properties/human-visible.ts'
 import { noAccessByDefault } from './properties/no-access-by-default.ts'
 import { noOrphan } from './properties/no-orphan.ts'
@@ -26,7 +25,6 @@ afterAll(async () => {
 
 noAccessByDefault(world)
 revocation(world)
-forwardedAsAuthorized(world)
 stateIsTheFold(world)
 revocationWhenBroken(world)
 humanVisible(world)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { caseChecks } from './cases.ts'
 import type { Check, Generated } from './check.ts'
 import { credentialChecks } from './checks/credentials.ts'
+import { differentialChecks } from './checks/differential.ts'
 import { headerChecks } from './checks/headers.ts'
 import { identityChecks } from './checks/identity.ts'
 import { parsingChecks } from './checks/parsing.ts'
@@ -14,7 +15,13 @@ const CASES_FILE = 'cases.jsonl'
 
 /** What is told in words, and what no file could tell: by the ids of the rules' tests. */
 export function wordedChecks(generated: Generated): Check[] {
-  return [...parsingChecks, ...headerChecks, ...identityChecks(generated), ...credentialChecks]
+  return [
+    ...parsingChecks,
+    ...headerChecks,
+    ...identityChecks(generated),
+    ...credentialChecks,
+    ...differentialChecks(generated),
+  ]
 }
 
 /** Everything that is known to be tried, rule by rule. */

@@ -7,6 +7,8 @@ export type Worlds = {
   cluster(): Promise<E2eWorld>
   /** The same platform, and a cluster whose API server records. As at first: nothing has arrived. */
   recording(): Promise<RecordingWorld>
+  /** For what takes long. */
+  readonly say: (text: string) => void
   stop(): Promise<void>
 }
 
@@ -20,6 +22,7 @@ export function createWorlds({ say }: { say: (text: string) => void }): Worlds {
     return started
   }
   return {
+    say,
     cluster,
     async recording() {
       recorded ??= cluster().then((world) => startRecordingWorld(world))
