@@ -8,7 +8,7 @@ import { type Purpose, protocolOf } from './purpose.ts'
 import { createRelayLink } from './relay-link.ts'
 import { createRelayLinks } from './relay-links.ts'
 import { pairServerName } from './server-name.ts'
-import { limitAge } from './session-age.ts'
+import { limitAge, limitUpgradeAge } from './session-age.ts'
 
 export type ParkAgentOptions = {
   /** host:port of every relay, as agents dial it; asked again every second. */
@@ -103,6 +103,7 @@ export function parkAgent(options: ParkAgentOptions): ParkedAgent {
     }
     log.debug({ gateway: peer.id, purpose }, 'gateway connected')
     if (purpose === 'upgrade') {
+      limitUpgradeAge(socket, peer.certifiedUntil, new Date())
       options.onUpgrade(socket, { gatewayId: peer.id })
       return
     }

@@ -11,7 +11,7 @@ import { encodePreface } from './preface.ts'
 import type { Purpose } from './purpose.ts'
 import { createRelayLink, type RelayLink } from './relay-link.ts'
 import { createRelayLinks } from './relay-links.ts'
-import { limitAge } from './session-age.ts'
+import { limitAge, limitUpgradeAge } from './session-age.ts'
 import { type AgentPeer, createTunnelServer, type IsAgent } from './tunnel-server.ts'
 
 export type GatewayDialerOptions = {
@@ -187,6 +187,7 @@ export function createGatewayDialer(options: GatewayDialerOptions): GatewayDiale
     },
     async connectUpgrade(clusterId, signal) {
       const { socket, agent } = await connect(clusterId, 'upgrade', signal)
+      limitUpgradeAge(socket, agent.certifiedUntil, new Date())
       return { socket, agentId: agent.id }
     },
     get relaysConnected() {

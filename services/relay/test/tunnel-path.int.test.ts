@@ -75,6 +75,42 @@ test('an agent that was removed gets nothing more, although its certificate is s
   await expect(gateway.connectMux(CLUSTER)).rejects.toMatchObject({ reason: 'peer-refused' })
 })
 
+test.each([
+  { whose: 'agent', path: `agent/${CLUSTER}/a1`, checkedBy: 'gateway' },
+  { whose: 'gateway', path: 'gateway/g1', checkedBy: 'agent' },
+])(
+  'the $checkedBy cuts session and upgrade when the certificate of the $whose expires',
+  async ({ whose, path }) => {
+    const short = await identities.authority.identity(path, { now: new Date(), lifeSeconds: 12 })
+    const agent = whose === 'agent' ? short : identities.agent
+    const gateway = whose === 'gateway' ? short : identities.gateway
+    const parked = await startAgent({
+      identity: agent,
+      // As in life, where the other connection of a splice ends with this one.
+      onUpgrade: (socket) => socket.on('error', () => {}).pipe(socket),
+    })
+    const dialer = gatewayEnd([relay.address], gateway, log)
+    closing.push(() => dialer.close())
+    await until(() => dialer.relaysConnected === 1)
+    const { session } = await dialer.connectMux(CLUSTER)
+    const { socket } = await dialer.connectUpgrade(CLUSTER)
+    socket.on('error', () => {}).resume()
+    socket.on('end', () => socket.end())
+    await until(() => parked.upgrades.length === 1)
+    const closed = [socket, ...parked.upgrades].map(
+      async (one) => await new Promise<void>((resolve) => one.once('close', () => resolve())),
+    )
+    const { notAfter } = short.current()
+    for (const ended of closed) {
+      await ended
+      expect(Date.now()).toBeGreaterThanOrEqual(notAfter.getTime() - 1000)
+    }
+    // It drains before, and nothing runs in it.
+    await session.closed
+  },
+  90_000,
+)
+
 test('a gateway reaches an agent and shares one session for many requests', async () => {
   await startAgent()
   const { session, agentId } = await startGateway().connectMux(CLUSTER)
