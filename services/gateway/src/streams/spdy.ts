@@ -27,7 +27,8 @@ export function createSpdyFraming(): Framing & { readonly status: Buffer } {
       return true
     },
     onPayload(bytes) {
-      if (onErrorStream && status.length < STATUS_BYTES_MAX) status = Buffer.concat([status, bytes])
+      const room = STATUS_BYTES_MAX - status.length
+      if (onErrorStream && room > 0) status = Buffer.concat([status, bytes.subarray(0, room)])
     },
   })
   return {

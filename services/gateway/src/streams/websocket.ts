@@ -57,8 +57,10 @@ export function createWebSocketFraming(
       const channel = encoding === 'base64' ? ERROR_CHANNEL + 0x30 : ERROR_CHANNEL
       const starts = first && bytes.length > 0
       if (starts) onErrorChannel = encoding !== undefined && bytes[0] === channel
-      if (onErrorChannel && kept.length < ERROR_BYTES_MAX) {
-        kept = Buffer.concat([kept, bytes.subarray(starts ? 1 : 0)])
+      const from = starts ? 1 : 0
+      const room = ERROR_BYTES_MAX - kept.length
+      if (onErrorChannel && room > 0) {
+        kept = Buffer.concat([kept, bytes.subarray(from, from + room)])
       }
       if (starts) first = false
     },

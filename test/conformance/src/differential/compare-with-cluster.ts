@@ -34,7 +34,8 @@ export async function compareWithCluster(
   options: { readonly count: number; readonly seed: number; readonly say: (text: string) => void },
 ): Promise<void> {
   const { count, seed, say } = options
-  const senders = await Promise.all(USERS.map((user) => createSender(world, user)))
+  const senders: Sender[] = []
+  for (const user of USERS) senders.push(await createSender(world, user))
   const outcomesOf = await followOutcomes(world)
   const cluster = tailClusterAudit(world.cluster(CLUSTER).auditLog)
   let forwarded = 0
@@ -99,7 +100,7 @@ async function settledEvents(
 async function followOutcomes(
   world: E2eWorld,
 ): Promise<(marks: ReadonlyMap<string, number>) => Promise<Outcome[]>> {
-  let last = await lastIndex(world)
+  let last = await eventually('the log to answer', STORED_MS_MAX, () => lastIndex(world))
   return async (marks) => {
     const outcomes: Outcome[] = []
     const missing = new Map(marks)
