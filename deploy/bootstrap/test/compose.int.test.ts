@@ -290,7 +290,7 @@ function check(name: string, env: Readonly<Record<string, string>>): Promise<Ans
     execFile(
       environment.node,
       [...flags, main, '--check'],
-      { env: { ...env }, timeout: 25_000 },
+      { env: { ...env }, timeout: 90_000 },
       (error, stdout, stderr) => {
         answer({ code: error === null ? 0 : Number(error.code ?? 1), output: stdout + stderr })
       },

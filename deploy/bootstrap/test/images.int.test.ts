@@ -48,7 +48,7 @@ describe('bundles', () => {
   beforeAll(async () => {
     const { code, output } = await run(['scripts/bundle.mjs', '--out', out])
     if (code !== 0) throw new Error(`bundling failed:\n${output}`)
-  }, 60_000)
+  })
 
   test.each(ALL)('%s is all there, with what starts telemetry', (name) => {
     expect(existsSync(join(out, name, 'main.js'))).toBe(true)
@@ -123,7 +123,7 @@ function run(
     execFile(
       node,
       [...args],
-      { cwd: root, env: { ...env }, timeout: 55_000 },
+      { cwd: root, env: { ...env }, timeout: 110_000 },
       (error, stdout, stderr) => {
         answer({ code: error === null ? 0 : Number(error.code ?? 1), output: stdout + stderr })
       },

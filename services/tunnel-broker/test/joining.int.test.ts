@@ -102,7 +102,7 @@ test('an agent that joined may renew, report and watch, until it is removed', as
   await agent.reportStatus({
     version: '1',
     kubernetesVersion: 'v1.35.2',
-    problems: ['no\u0000good\n'],
+    problems: ['no\tgood\n'],
   })
   const { cluster } = await broker.clusters.getCluster({ cluster: 'agents' }, broker.root)
   expect(cluster).toMatchObject({
