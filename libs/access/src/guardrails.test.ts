@@ -104,6 +104,8 @@ test.each([
   'DELETE /apis/rbac.authorization.k8s.io/v1/clusterroles/postern-edit',
   'PATCH /apis/rbac.authorization.k8s.io/v1/clusterrolebindings/postern-agent',
   'DELETE /apis/rbac.authorization.k8s.io/v1/clusterroles',
+  'DELETE /apis/rbac.authorization.k8s.io/v1/namespaces/a/rolebindings/ptr-x-postern-edit',
+  'PATCH /apis/rbac.authorization.k8s.io/v1/namespaces/a/rolebindings/ptr-x-postern-edit',
   'PUT /apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/postern-jit',
   'GET /api/v1/proxy/namespaces/a/pods/p/x',
   'GET /api/v1/proxy/nodes/n',
@@ -122,6 +124,8 @@ test.each([
   'GET /apis/apps/v1/namespaces/postern-system/deployments/agent',
   'GET /api/v1/namespaces/postern-jit',
   'GET /api/v1/watch/namespaces/a/pods',
+  'GET /apis/rbac.authorization.k8s.io/v1/namespaces/a/rolebindings/ptr-x-postern-edit',
+  'DELETE /apis/rbac.authorization.k8s.io/v1/namespaces/a/rolebindings/developers',
   'GET /api/v1/secrets?fieldSelector=metadata.namespace%21%3Dpostern-jit,metadata.namespace%21%3Dpostern-system',
   'GET /api/v1/secrets?watch=1&fieldSelector=metadata.namespace%3Da',
 ])('looking after the agent stays possible: %s', (request) => {

@@ -9,6 +9,7 @@ export const ACCOUNT_NAMESPACE = 'postern-jit'
 
 export const PROTECTED_NAMESPACES: readonly string[] = [AGENT_NAMESPACE, ACCOUNT_NAMESPACE]
 const PROTECTED_NAMES = /^(?:postern-|ptr-)/
+const ACCOUNT_BINDING = /^ptr-/
 const READ_VERBS = new Set(['get', 'list', 'watch'])
 const ACCOUNT_NAMES = /^system:serviceaccounts?:(?:postern-system|postern-jit)(?::|$)/
 // Whoever may change these, changes what Postern's own parts may do.
@@ -37,7 +38,7 @@ export function guardrailAgainst(asked: Attributes): string | undefined {
   if (asked.verb === 'impersonate') return impersonation(asked)
   if (isProtectedNamespace(asked.namespace)) return inProtectedNamespace(asked)
   if (asked.namespace === '') return atClusterScope(asked)
-  return undefined
+  return bindingOfAccount(asked)
 }
 
 function inProtectedNamespace({ verb, resource, subresource, namespace }: Attributes) {
@@ -59,6 +60,13 @@ function atClusterScope(asked: Attributes): string | undefined {
     return `${asked.resource} of Postern are changed by installing Postern, not through it`
   }
   return undefined
+}
+
+/** Accounts of sessions that reach some namespaces are bound there, beside what others bind. */
+function bindingOfAccount({ verb, apiGroup, resource, name }: Attributes): string | undefined {
+  const isBinding = apiGroup === 'rbac.authorization.k8s.io' && resource === 'rolebindings'
+  if (!isBinding || READ_VERBS.has(verb) || !ACCOUNT_BINDING.test(name)) return undefined
+  return 'what binds an account of a session is changed by changing grants'
 }
 
 function impersonation({ resource, name, namespace }: Attributes): string | undefined {

@@ -10,7 +10,7 @@ export { coveringTier } from './covering-tier.ts'
 export { createDecider, type Decider } from './create-decider.ts'
 export { decide, decideCompiled, hasAnyAccess, nextChangeAt } from './decide.ts'
 export type { Allow, Decision, Deny, Named, Requester } from './decision.ts'
-export { ACCOUNT_NAMESPACE, AGENT_NAMESPACE } from './guardrails.ts'
+export { ACCOUNT_NAMESPACE, AGENT_NAMESPACE, isProtectedNamespace } from './guardrails.ts'
 export { narrowedQuestion, narrowedTarget } from './narrowing.ts'
 export {
   isDiscovery,

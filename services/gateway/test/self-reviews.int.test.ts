@@ -39,10 +39,11 @@ test.each([
   async ({ policy, cluster, allowed }) => {
     gateway.agent.handlers.request = (received) => {
       void received.content.then((content) => {
-        expect(JSON.parse(content.toString()).spec.resourceAttributes.resource).toBe('deployments')
+        const { spec } = JSON.parse(content.toString())
+        expect(spec.resourceAttributes.resource).toBe('deployments')
         received
           .respond(201, [['Content-Type', 'application/json']])
-          .end(JSON.stringify({ status: { allowed: cluster } }))
+          .end(JSON.stringify({ spec, status: { allowed: cluster } }))
       })
     }
     const resourceAttributes = {
@@ -79,10 +80,15 @@ test('SR-06: can-i asked in protobuf is answered in JSON', async () => {
   }
   const answer = await client.ask({ method: 'POST', path: SSAR, headers, body })
   expect(answer.headers['content-type']).toBe('application/json')
-  expect(JSON.parse(answer.text)).toMatchObject({
-    spec: { resourceAttributes: { namespace: 'other', verb: 'list', resource: 'secrets' } },
-    status: { allowed: false },
+  const { spec, status } = JSON.parse(answer.text)
+  const empty = { group: '', version: '', subresource: '', name: '' }
+  expect(spec.resourceAttributes).toEqual({
+    ...empty,
+    namespace: 'other',
+    verb: 'list',
+    resource: 'secrets',
   })
+  expect(status.allowed).toBe(false)
   expect(gateway.agent.heads).toEqual([])
 })
 
@@ -112,6 +118,51 @@ test.each([
   })
   expect(await received).toEqual(asked)
   expect(gateway.agent.heads[0]?.headers).toContainEqual(['Content-Type', CBOR])
+})
+
+test('SR-02: what the cluster has read of a question is what is decided, selectors and all', async () => {
+  const spec = {
+    resourceAttributes: {
+      verb: 'list',
+      resource: 'secrets',
+      namespace: 'team',
+      fieldSelector: { rawSelector: 'metadata.namespace=postern-jit' },
+    },
+  }
+  gateway.agent.handlers.request = (received) => {
+    const read = { resourceAttributes: { ...spec.resourceAttributes, namespace: '' } }
+    received.respond(201, []).end(JSON.stringify({ spec: read, status: { allowed: true } }))
+  }
+  const headers = { 'content-type': 'application/json' }
+  const body = JSON.stringify({ spec })
+  const answer = await client.ask({ method: 'POST', path: SSAR, headers, body })
+  const { spec: said, status } = JSON.parse(answer.text)
+  expect(said.resourceAttributes).toEqual({ ...spec.resourceAttributes, namespace: '' })
+  expect(status.allowed).toBe(false)
+  expect(status.reason).toMatch(/at the cluster scope/)
+})
+
+test('SR-06: a rules review in an encoding that Postern does not read is answered 415, not with other rules', async () => {
+  gateway.agent.handlers.request = (received) => {
+    received.respond(201, []).end(JSON.stringify({ spec: {}, status: { resourceRules: [] } }))
+  }
+  const path = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews'
+  const headers = { 'content-type': 'application/yaml' }
+  const answer = await client.ask({
+    method: 'POST',
+    path,
+    headers,
+    body: 'spec: {namespace: team}',
+  })
+  expect(answer.status).toBe(415)
+  expect(JSON.parse(answer.text)).toMatchObject({ kind: 'Status', reason: 'UnsupportedMediaType' })
+})
+
+test('SR-05: whoami in a version that does not exist is not found', async () => {
+  const path = '/apis/authentication.k8s.io/v9/selfsubjectreviews'
+  const answer = await client.ask({ method: 'POST', path, body: '{}' })
+  expect(answer.status).toBe(404)
+  expect(gateway.agent.heads).toEqual([])
 })
 
 test('a review that is wrong is refused in the words of the cluster', async () => {

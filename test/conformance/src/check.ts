@@ -22,4 +22,6 @@ export type Generated = {
   readonly requests: number
   readonly forged: number
   readonly seed: number
+  /** How long streams on which nothing happens have to stay. */
+  readonly idleSeconds: number
 }

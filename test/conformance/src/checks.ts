@@ -2,11 +2,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { caseChecks } from './cases.ts'
 import type { Check, Generated } from './check.ts'
+import { attributeChecks } from './checks/attributes.ts'
 import { credentialChecks } from './checks/credentials.ts'
 import { differentialChecks } from './checks/differential.ts'
+import { escalationChecks } from './checks/escalation.ts'
 import { headerChecks } from './checks/headers.ts'
 import { identityChecks } from './checks/identity.ts'
 import { parsingChecks } from './checks/parsing.ts'
+import { selfReviewChecks } from './checks/self-reviews.ts'
+import { upgradeChecks } from './checks/upgrades.ts'
 import { environment } from './config.ts'
 import { vectorChecks } from './vectors.ts'
 
@@ -16,8 +20,12 @@ const CASES_FILE = 'cases.jsonl'
 /** What is told in words, and what no file could tell: by the ids of the rules' tests. */
 export function wordedChecks(generated: Generated): Check[] {
   return [
+    ...attributeChecks,
     ...parsingChecks,
     ...headerChecks,
+    ...upgradeChecks(generated),
+    ...selfReviewChecks,
+    ...escalationChecks,
     ...identityChecks(generated),
     ...credentialChecks,
     ...differentialChecks(generated),

@@ -25,7 +25,7 @@ const RECORD_MS_MAX = 60_000
 const STREAM_MS_MAX = 15_000
 
 /** The bytes of a request to the cluster by its own host name. Its target is written as it is. */
-export function bytesOf(world: RecordingWorld, order: Order): string {
+export function bytesOf(world: Pick<RecordingWorld, 'host' | 'token'>, order: Order): string {
   const { method = 'GET', target, token = world.token, lines = [], body } = order
   const length = body === undefined ? [] : [`Content-Length: ${Buffer.byteLength(body)}`]
   const head = [

@@ -16,6 +16,8 @@ export type Options = {
   /** How many generated requests claim to be somebody else's. */
   readonly forged: number
   readonly seed: number
+  /** How long streams on which nothing happens have to stay. */
+  readonly idleSeconds: number
 }
 
 /** The command line was not understood; the message says what to do. */
@@ -25,6 +27,7 @@ export class UsageError extends Error {
 
 export const REQUESTS = 2_000
 export const FORGED = 1_000
+export const IDLE_SECONDS = 5
 const COUNT_MAX = 10_000_000
 
 export const HELP = `npm run conformance -- [options]
@@ -38,6 +41,7 @@ when one failed, with 2 when it was not understood.
   --only ID         run what has this id, or begins with it: --only PN-05, --only HH-; may be repeated
   --requests N      compare N generated requests with the cluster's own audit log (${REQUESTS} by default)
   --forged N        send N generated requests that claim another identity (${FORGED} by default)
+  --idle SECONDS    how long streams on which nothing happens have to stay (${IDLE_SECONDS} by default)
   --seed N          of everything that is generated; the one that is printed generates the same again
   --list            say what there is, and run nothing
   --json            one JSON object at the end instead of lines (npm run --silent conformance -- --json)
@@ -57,6 +61,7 @@ export function parseOptions(args: readonly string[], randomSeed: number): Optio
     cases,
     requests: count('requests', values.requests, REQUESTS),
     forged: count('forged', values.forged, FORGED),
+    idleSeconds: count('idle', values.idle, IDLE_SECONDS, 24 * 3600),
     seed: count('seed', values.seed, randomSeed, 0x7fffffff),
   }
 }
@@ -76,6 +81,7 @@ function read(args: readonly string[]) {
         cases: { type: 'string', multiple: true, default: [] },
         requests: { type: 'string' },
         forged: { type: 'string' },
+        idle: { type: 'string' },
         seed: { type: 'string' },
       },
     })

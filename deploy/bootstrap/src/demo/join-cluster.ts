@@ -6,6 +6,8 @@ const ONLINE_MS_MAX = 60_000
 const LOOK_AGAIN_MS = 100
 const ONE_REPLICA = /^ {2}replicas: 1$/m
 
+export type InstallLevel = 'INSTALL_LEVEL_EDIT' | 'INSTALL_LEVEL_ADMIN'
+
 type Membership = {
   readonly api: ApiClient
   readonly kubectl: Kubectl
@@ -19,7 +21,7 @@ type Membership = {
 export async function joinCluster(
   options: Membership & {
     labels: Readonly<Record<string, string>>
-    installLevel: 'INSTALL_LEVEL_EDIT' | 'INSTALL_LEVEL_ADMIN'
+    installLevel: InstallLevel
   },
 ): Promise<void> {
   const { kubectl } = options
@@ -40,7 +42,7 @@ const IDENTITY = ['-n', 'postern-system', 'secret/postern-agent-identity']
 export async function prepareCluster(
   options: Membership & {
     labels: Readonly<Record<string, string>>
-    installLevel: 'INSTALL_LEVEL_EDIT' | 'INSTALL_LEVEL_ADMIN'
+    installLevel: InstallLevel
     agentInPods: boolean
   },
 ): Promise<string | undefined> {

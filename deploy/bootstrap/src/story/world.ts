@@ -5,7 +5,7 @@ import type { KubeClusterPrograms } from '@postern/local-servers'
 import { createLog } from '@postern/telemetry'
 import { buildDemoCluster, type DemoCluster, startDemoCluster } from '../demo/demo-cluster.ts'
 import { kubeconfigFor } from '../demo/demo-user.ts'
-import { joinCluster } from '../demo/join-cluster.ts'
+import { type InstallLevel, joinCluster } from '../demo/join-cluster.ts'
 import { createKubectl, type Kubectl } from '../demo/kubectl.ts'
 import { type Administrator, signInAdministrator } from '../platform/administrator.ts'
 import { type Platform, startPlatform } from '../platform/start-platform.ts'
@@ -22,7 +22,12 @@ export type World = {
   /** By name. Started and joined by `addCluster`. */
   readonly clusters: ReadonlyMap<string, DemoCluster>
   cluster(name: string): DemoCluster
-  addCluster(name: string, labels: Readonly<Record<string, string>>): Promise<DemoCluster>
+  /** What its accounts may have at most goes with the install level; "edit" when it is left out. */
+  addCluster(
+    name: string,
+    labels: Readonly<Record<string, string>>,
+    installLevel?: InstallLevel,
+  ): Promise<DemoCluster>
   /** A kubectl of the user, through Postern. */
   kubectlOf(user: string, cluster: string): Promise<Kubectl>
   /** The kubeconfig of that kubectl. */
@@ -78,12 +83,11 @@ function worldOf(needs: {
       if (cluster === undefined) throw new Error(`no cluster ${name} yet`)
       return cluster
     },
-    async addCluster(name, labels) {
+    async addCluster(name, labels, installLevel = 'INSTALL_LEVEL_EDIT') {
       const cluster = await startDemoCluster({ dir: join(dir, name), programs })
       stops.push(() => cluster.stop())
       clusters.set(name, cluster)
       const { api } = admin
-      const installLevel = 'INSTALL_LEVEL_EDIT' as const
       await joinCluster({ api, kubectl: cluster.kubectl, name, labels, installLevel })
       return cluster
     },

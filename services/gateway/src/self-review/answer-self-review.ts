@@ -5,7 +5,7 @@ import {
   nonResourceAttributes,
   resourceAttributes,
 } from '@postern/access'
-import type { ResponseHead } from '@postern/kube-http'
+import { kubeStatus, type ResponseHead } from '@postern/kube-http'
 import type { MuxSession } from '@postern/mux'
 import { z } from 'zod'
 import type { FrontRequest } from '../front/front-interface.ts'
@@ -40,6 +40,7 @@ type Asked = { readonly body: Buffer } | Answer
 const QUESTION_BYTES_MAX = 256 * 1024
 const JSON_TYPE = 'application/json'
 const AUTHORIZATION = 'authorization.k8s.io/v1'
+const WHO_AM_I_VERSIONS = new Set(['v1', 'v1beta1', 'v1alpha1'])
 
 /**
  * "Who am I", "may I", "what may I": answered with the human and with what both policy and cluster
@@ -71,10 +72,11 @@ export function answerSelfReview(
 
 async function answerTo(order: Order, needs: SelfReviewNeeds): Promise<Answer> {
   const { info } = order.admitted
-  if (info.resource === 'selfsubjectreviews') return { object: whoAmI(order) }
+  if (info.resource === 'selfsubjectreviews') return whoAmI(order)
   const content = await readBody(order.request)
   if (content === undefined) return tooLarge()
-  const contentType = headerValue(order.request.head.headers, 'content-type') ?? ''
+  // Where nothing is said kube-apiserver reads JSON.
+  const contentType = headerValue(order.request.head.headers, 'content-type') ?? JSON_TYPE
   const question = { content, contentType }
   return info.resource === 'selfsubjectaccessreviews'
     ? await mayI(question, order, needs)
@@ -82,9 +84,12 @@ async function answerTo(order: Order, needs: SelfReviewNeeds): Promise<Answer> {
 }
 
 /** With the session's account the cluster would name a ServiceAccount. */
-function whoAmI({ admitted, sessionId }: Order): object {
+function whoAmI({ admitted, sessionId }: Order): Answer {
   const { caller, info, cluster } = admitted
-  return {
+  if (!WHO_AM_I_VERSIONS.has(info.apiVersion)) {
+    return statusAnswer({ code: 404, message: 'the server could not find the requested resource' })
+  }
+  const object = {
     kind: 'SelfSubjectReview',
     apiVersion: `authentication.k8s.io/${info.apiVersion}`,
     metadata: { creationTimestamp: null },
@@ -100,6 +105,11 @@ function whoAmI({ admitted, sessionId }: Order): object {
       },
     },
   }
+  return { object }
+}
+
+function statusAnswer(status: { code: number; message: string }): Answer {
+  return { object: kubeStatus(status), code: status.code }
 }
 
 async function mayI(asked: Question, order: Order, needs: SelfReviewNeeds): Promise<Answer> {
@@ -110,39 +120,50 @@ async function mayI(asked: Question, order: Order, needs: SelfReviewNeeds): Prom
   const known = parseAccessReview(asked.content, asked.contentType)
   const early = known && decide(known)
   if (known !== undefined && early?.outcome === 'deny') {
-    const status = { allowed: false, reason: early.reason }
-    return { object: { ...accessReview(known), status } }
+    return { object: accessReview(specOf(known), { allowed: false, reason: early.reason }) }
   }
-  const said = await ask(order, known === undefined ? asked : json(accessReview(known)))
+  const said = await ask(order, asked)
   if (!('body' in said)) return said
-  // In an encoding that is not read here: the cluster's answer says the question again, in JSON.
-  const question = known ?? parseAccessReview(said.body, JSON_TYPE)
-  const found = z.object({ status: accessStatus }).safeParse(parseJson(said.body))
+  // The cluster says the question again as it has read it, in JSON: that is what is decided.
+  const question = parseAccessReview(said.body, JSON_TYPE)
+  const found = answeredReview.safeParse(parseJson(said.body))
   if (question === undefined || !found.success) return malformedAnswer()
   const decision = decide(question)
-  const { allowed, reason, evaluationError } = found.data.status
-  const status = {
+  const { spec, status } = found.data
+  const { allowed, evaluationError } = status
+  const reason =
+    allowed || decision.outcome === 'deny'
+      ? decision.reason
+      : `the cluster does not allow it: ${status.reason}`
+  const together = {
     allowed: allowed && decision.outcome === 'allow',
-    reason:
-      allowed || decision.outcome === 'deny'
-        ? decision.reason
-        : `the cluster does not allow it: ${reason}`,
+    reason,
     ...(evaluationError === '' ? {} : { evaluationError }),
   }
-  return { object: { ...accessReview(question), status } }
+  return { object: accessReview(spec, together) }
 }
 
 async function whatMayI(asked: Question, order: Order, needs: SelfReviewNeeds): Promise<Answer> {
   const { caller, cluster } = order.admitted
-  const known = parseRulesReview(asked.content, asked.contentType)
-  const said = await ask(order, known === undefined ? asked : json(rulesReview(known)))
+  const namespace = parseRulesReview(asked.content, asked.contentType)
+  const said = await ask(order, asked)
   if (!('body' in said)) return said
-  const namespace = known ?? parseRulesReview(said.body, JSON_TYPE)
+  if (namespace === undefined) {
+    // Its answer does not say which namespace it has read.
+    const message = 'Postern reads a SelfSubjectRulesReview in JSON and in protobuf'
+    return statusAnswer({ code: 415, message })
+  }
   const found = z.object({ status: rulesStatus }).safeParse(parseJson(said.body))
-  if (namespace === undefined || !found.success) return malformedAnswer()
+  if (!found.success) return malformedAnswer()
   const policy = policyRules(needs.compiled(caller.userId, cluster.id), namespace, needs.now())
   return {
-    object: { ...rulesReview(namespace), status: intersectRules(policy, found.data.status) },
+    object: {
+      kind: 'SelfSubjectRulesReview',
+      apiVersion: AUTHORIZATION,
+      metadata: { creationTimestamp: null },
+      spec: { namespace },
+      status: intersectRules(policy, found.data.status),
+    },
   }
 }
 
@@ -169,40 +190,34 @@ async function ask(
   return { refusal: badUpstream(`it answered the review with ${code}`) }
 }
 
-function json(review: object): Question {
-  return { content: Buffer.from(JSON.stringify(review)), contentType: JSON_TYPE }
-}
-
 function malformedAnswer(): Answer {
   return { refusal: badUpstream('its answer to the review is malformed') }
 }
 
 function attributesOf(question: AccessQuestion) {
   if (question.kind === 'nonResource') return nonResourceAttributes(question)
-  const { verb, group, resource, subresource, namespace, name } = question
-  return narrowedQuestion(
-    resourceAttributes({ verb, apiGroup: group, resource, subresource, namespace, name }),
-  )
+  const { verb, group, resource, subresource, namespace, name, fieldSelector } = question
+  const object = { apiGroup: group, resource, subresource, namespace, name }
+  return narrowedQuestion(resourceAttributes({ verb, ...object, fieldSelector }))
 }
 
-function accessReview(question: AccessQuestion) {
-  const { kind, ...attributes } = question
-  const spec =
-    kind === 'resource' ? { resourceAttributes: attributes } : { nonResourceAttributes: attributes }
+function specOf(question: AccessQuestion): object {
+  if (question.kind === 'nonResource') {
+    const { path, verb } = question
+    return { nonResourceAttributes: { path, verb } }
+  }
+  const { kind: _, fieldSelector, ...attributes } = question
+  const selector = fieldSelector === '' ? {} : { fieldSelector: { rawSelector: fieldSelector } }
+  return { resourceAttributes: { ...attributes, ...selector } }
+}
+
+function accessReview(spec: object, status: object): object {
   return {
     kind: 'SelfSubjectAccessReview',
     apiVersion: AUTHORIZATION,
     metadata: { creationTimestamp: null },
     spec,
-  }
-}
-
-function rulesReview(namespace: string) {
-  return {
-    kind: 'SelfSubjectRulesReview',
-    apiVersion: AUTHORIZATION,
-    metadata: { creationTimestamp: null },
-    spec: { namespace },
+    status,
   }
 }
 
@@ -211,6 +226,7 @@ const accessStatus = z.object({
   reason: z.string().default(''),
   evaluationError: z.string().default(''),
 })
+const answeredReview = z.object({ spec: z.record(z.string(), z.unknown()), status: accessStatus })
 
 const words = z.array(z.string()).nullish()
 const list = words.transform((items) => items ?? [])
@@ -224,6 +240,7 @@ const rulesStatus = z.object({
     .nullish()
     .transform((rules) => rules ?? []),
   incomplete: z.boolean().default(false),
+  evaluationError: z.string().default(''),
 })
 
 function tooLarge(): Answer {

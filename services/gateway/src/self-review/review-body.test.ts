@@ -51,7 +51,7 @@ test('SR-06: protobuf and JSON ask the same question', () => {
       const spec = { resourceAttributes: asked }
       const json = parseAccessReview(Buffer.from(JSON.stringify({ spec })), 'application/json')
       const protobuf = parseAccessReview(envelope(field(2, field(1, attributes))), PROTOBUF)
-      expect(json).toEqual({ kind: 'resource', ...asked })
+      expect(json).toEqual({ kind: 'resource', ...asked, fieldSelector: '' })
       expect(protobuf).toEqual(json)
     }),
     { seed, numRuns: 300 },
@@ -82,4 +82,21 @@ test.each([
   expect(
     parseAccessReview(Buffer.from(JSON.stringify({ spec })), 'application/json'),
   ).toBeUndefined()
+})
+
+test.each([
+  { fieldSelector: { rawSelector: 'metadata.name=x' }, text: 'metadata.name=x' },
+  {
+    fieldSelector: {
+      requirements: [
+        { key: 'metadata.namespace', operator: 'NotIn', values: ['a', 'b'] },
+        { key: 'metadata.name', operator: 'In', values: ['x'] },
+      ],
+    },
+    text: 'metadata.namespace!=a,metadata.namespace!=b,metadata.name=x',
+  },
+])('the field selector of a question is understood: $text', ({ fieldSelector, text: wanted }) => {
+  const spec = { resourceAttributes: { verb: 'list', resource: 'secrets', fieldSelector } }
+  const asked = parseAccessReview(Buffer.from(JSON.stringify({ spec })), 'application/json')
+  expect(asked).toMatchObject({ fieldSelector: wanted })
 })

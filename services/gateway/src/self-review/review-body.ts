@@ -12,10 +12,22 @@ export type AccessQuestion =
       readonly resource: string
       readonly subresource: string
       readonly name: string
+      /** As in a query; "" without one, and where the body is protobuf, of which it is not read. */
+      readonly fieldSelector: string
     }
   | { readonly kind: 'nonResource'; readonly path: string; readonly verb: string }
 
 const word = z.string().max(1024).default('')
+const requirement = z.object({ key: word, operator: word, values: z.array(word).nullish() })
+const fieldSelector = z
+  .object({ rawSelector: word, requirements: z.array(requirement).nullish() })
+  .nullish()
+  .transform((selector) => {
+    const terms = selector?.requirements?.flatMap(({ key, operator, values }) =>
+      (values ?? []).map((value) => `${key}${operator === 'NotIn' ? '!=' : '='}${value}`),
+    )
+    return terms?.join(',') ?? selector?.rawSelector ?? ''
+  })
 const resourceAttributes = z.object({
   namespace: word,
   verb: word,
@@ -24,6 +36,7 @@ const resourceAttributes = z.object({
   resource: word,
   subresource: word,
   name: word,
+  fieldSelector,
 })
 const nonResourceAttributes = z.object({ path: word, verb: word })
 const accessReview = z.object({
@@ -69,6 +82,7 @@ function accessReviewFromProtobuf(body: Buffer): AccessQuestion | undefined {
       resource: textOf(resource, 5),
       subresource: textOf(resource, 6),
       name: textOf(resource, 7),
+      fieldSelector: '',
     },
     url && { path: textOf(url, 1), verb: textOf(url, 2) },
   )

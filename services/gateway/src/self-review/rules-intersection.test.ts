@@ -37,6 +37,7 @@ test('the intersection allows exactly what both allow', () => {
     resourceRules,
     nonResourceRules: [],
     incomplete: false,
+    evaluationError: '',
   })
   fc.assert(
     fc.property(rules, rules, asked, (policy, cluster, question) => {
@@ -52,6 +53,7 @@ test('URLs are narrowed to the longer prefix', () => {
     resourceRules: [],
     nonResourceRules: [{ verbs: ['get'], nonResourceURLs }],
     incomplete: false,
+    evaluationError: '',
   })
   const { nonResourceRules } = intersectRules(
     of('/healthz*', '/metrics'),

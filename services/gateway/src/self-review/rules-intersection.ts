@@ -1,6 +1,7 @@
 import {
   type CompiledAccess,
   decideCompiled,
+  isProtectedNamespace,
   nonResourceAttributes,
   type PolicyRule,
   resourceAttributes,
@@ -21,6 +22,8 @@ export type Rules = {
   readonly resourceRules: readonly ResourceRule[]
   readonly nonResourceRules: readonly NonResourceRule[]
   readonly incomplete: boolean
+  /** Why it is incomplete, for the one who reads the list. */
+  readonly evaluationError: string
 }
 
 const RULES_MAX = 1_000
@@ -39,14 +42,34 @@ export function policyRules(access: CompiledAccess, namespace: string, at: Date)
       }
     }
   }
-  const timed = access.grants.some(
-    ({ from, until }) => Number.isFinite(from) || Number.isFinite(until),
-  )
+  const lacking = [
+    ...(access.grants.some(isTimed) ? ['some of your grants begin or end at a certain time'] : []),
+    ...(resourceRules.some(saysMore) ? [BEYOND_RULES] : []),
+    ...(isProtectedNamespace(namespace) ? [`Postern guards the namespace "${namespace}"`] : []),
+    ...(resourceRules.length + nonResourceRules.length >= RULES_MAX ? [TOO_MANY] : []),
+  ]
   return {
     resourceRules,
     nonResourceRules,
-    incomplete: timed || resourceRules.length + nonResourceRules.length >= RULES_MAX,
+    incomplete: lacking.length > 0,
+    evaluationError: lacking.join('; '),
   }
+}
+
+const TOO_MANY = `there are more than ${RULES_MAX} rules`
+const BEYOND_RULES =
+  'Postern allows nodes/proxy only where a rule names it, and exec, attach, portforward and proxy only together with create'
+const WITH_CREATE = new Set(['exec', 'attach', 'portforward', 'proxy'])
+
+function isTimed({ from, until }: CompiledAccess['grants'][number]): boolean {
+  return Number.isFinite(from) || Number.isFinite(until)
+}
+
+/** RBAC's reading of the rule allows what Postern does not. */
+function saysMore({ verbs, resources }: ResourceRule): boolean {
+  if (resources.includes('*') || resources.includes('*/proxy')) return true
+  if (verbs.includes('create') || verbs.includes('*')) return false
+  return resources.some((resource) => WITH_CREATE.has(resource.split('/')[1] ?? ''))
 }
 
 /** What both allow. A pair of rules allows what is in both of them. */
@@ -68,7 +91,9 @@ export function intersectRules(policy: Rules, cluster: Rules): Rules {
     else nonResourceRules.push({ verbs, nonResourceURLs: urls })
   }
   const incomplete = policy.incomplete || cluster.incomplete || cut
-  return { resourceRules, nonResourceRules, incomplete }
+  const errors = [policy.evaluationError, cluster.evaluationError, cut ? TOO_MANY : '']
+  const evaluationError = errors.filter((error) => error !== '').join('; ')
+  return { resourceRules, nonResourceRules, incomplete, evaluationError }
 }
 
 function intersectResourceRules(

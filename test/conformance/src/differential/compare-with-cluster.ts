@@ -17,10 +17,10 @@ const MARK = 'differential-'
 /** All that the cluster's install level lets an account have, everywhere, and the same in two namespaces. */
 const USERS = [
   ...['a', 'b', 'c', 'd', 'e', 'f'].map((name) => {
-    return { name: `wide-${name}`, namespaces: { all: true } }
+    return { name: `wide-${name}`, namespaces: 'all' } as const
   }),
-  { name: 'narrow-a', namespaces: { names: ['team', 'default'] } },
-  { name: 'narrow-b', namespaces: { names: ['team', 'default'] } },
+  { name: 'narrow-a', namespaces: ['team', 'default'] },
+  { name: 'narrow-b', namespaces: ['team', 'default'] },
 ]
 
 type Outcome = PosternRecord & { readonly userAgent?: string }

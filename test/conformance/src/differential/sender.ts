@@ -1,8 +1,8 @@
 import { type ClientHttp2Session, connect } from 'node:http2'
 import { Agent, request as httpsRequest } from 'node:https'
 import { TIER_RULES } from '@postern/access'
-import { eventually } from '@postern/bootstrap'
 import { CLUSTER, type E2eWorld } from '@postern/e2e/support'
+import { type Granted, grantedUser } from '../granted-user.ts'
 import type { GeneratedRequest } from './generated-request.ts'
 
 /** A user with a grant of his own, and his connections. */
@@ -13,14 +13,14 @@ export type Sender = {
 }
 
 const ANSWER_MS_MAX = 60_000
-const LET_IN_MS_MAX = 120_000
 const PREFIX = `/clusters/${CLUSTER}`
 
 export async function createSender(
   world: E2eWorld,
-  user: { readonly name: string; readonly namespaces: object },
+  user: Pick<Granted, 'name' | 'namespaces'>,
 ): Promise<Sender> {
-  const secret = await tokenOf(world, user)
+  const rules = TIER_RULES['postern-edit']
+  const secret = await grantedUser(world, { ...user, cluster: CLUSTER, rules })
   const { ca, platform } = world
   const agent = new Agent({ ca, keepAlive: true, maxSockets: 4 })
   const { hostname: host, port } = new URL(platform.gatewayUrl)
@@ -85,26 +85,4 @@ export async function createSender(
       agent.destroy()
     },
   }
-}
-
-async function tokenOf(
-  world: E2eWorld,
-  { name, namespaces }: { readonly name: string; readonly namespaces: object },
-): Promise<string> {
-  const { api } = world.admin
-  await world.createUser(name)
-  await api.call('POST', '/v1/roles', { name, rules: TIER_RULES['postern-edit'] })
-  const terms = {
-    subjects: [`user:${name}`],
-    role: name,
-    clusterSelector: { matchLabels: { env: 'e2e' } },
-    namespaces,
-  }
-  await api.call('POST', '/v1/grants', { name, terms })
-  const { secret } = await world.token(name)
-  await eventually(`${name} to be let in`, LET_IN_MS_MAX, async () => {
-    const { status, text } = await world.ask(secret, { path: '/version' })
-    if (status !== 200) throw new Error(text)
-  })
-  return secret
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { annotation, eventually } from '@postern/bootstrap'
-import { type E2eWorld, joinFacts, recordsWhere, send, spawnAgent } from '@postern/e2e/support'
+import { type E2eWorld, joinFacts, recordsWhere, spawnAgent } from '@postern/e2e/support'
+import { grantedUser } from '../granted-user.ts'
 import { type RecordingApiServer, startRecordingApiServer } from './api-server.ts'
 
 /** The real path (gateway, relay, agent) to an API server that records. */
@@ -48,36 +49,13 @@ export async function startRecordingWorld(e2e: E2eWorld): Promise<RecordingWorld
   })
   const prefix = `/clusters/${NAME}`
 
-  async function user(
-    name: string,
-    rules: readonly object[],
-    namespaces: readonly string[] | 'all',
-  ): Promise<string> {
-    const grant = `${name}-${NAME}`
-    await e2e.createUser(name)
-    await admin.call('POST', '/v1/roles', { name: grant, rules })
-    const terms = {
-      subjects: [`user:${name}`],
-      role: grant,
-      clusterSelector: { matchLabels: LABELS },
-      namespaces: namespaces === 'all' ? { all: true } : { names: namespaces },
-    }
-    await admin.call('POST', '/v1/grants', { name: grant, terms })
-    const { secret } = await e2e.token(name)
-    await eventually(`${name} to reach the recording API server`, READY_MS_MAX, async () => {
-      const { status, text } = await ask(secret, '/api')
-      if (status !== 200) throw new Error(`${status} ${text} ${agent.log().slice(-2000)}`)
-    })
-    return secret
-  }
-  const ask = (token: string, path: string) =>
-    send(e2e.platform.gatewayUrl + prefix + path, e2e.ca, {
-      path: '',
-      headers: { authorization: `Bearer ${token}` },
-    })
+  const user = (name: string, rules: readonly object[], namespaces: readonly string[] | 'all') =>
+    grantedUser(e2e, { name, cluster: NAME, rules, namespaces })
 
   try {
-    const token = await user(OPERATOR, EVERYTHING, 'all')
+    const token = await user(OPERATOR, EVERYTHING, 'all').catch((cause: unknown) => {
+      throw new Error(`nobody is let in: ${agent.log().slice(-2000)}`, { cause })
+    })
     const account = await accountOfOperator()
     api.reset()
     return {
