@@ -28,6 +28,11 @@ export type RelayPortOptions = {
 }
 
 const EXPIRE_EVERY_MS = 500
+/**
+ * What a socket may hold for a reader that is slower. Well above what one read brings: with the default,
+ * which is as much, a splice would stop and start again for each.
+ */
+const HELD_BYTES_MAX = 256 * 1024
 
 export function createRelayPort(options: RelayPortOptions): RelayPort {
   const { trustDomain, upstreams, control, pairings, limits, signals, log } = options
@@ -37,7 +42,8 @@ export function createRelayPort(options: RelayPortOptions): RelayPort {
   let toServices = 0
   signals.observe({ strangers: () => strangers, pairsWaiting: () => pairings.waiting })
 
-  const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  const how = { allowHalfOpen: true, noDelay: true, highWaterMark: HELD_BYTES_MAX }
+  const server: Server = createServer(how, (socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
     // What a socket suffers shows in its 'close'; without a listener it would end the process.
@@ -115,7 +121,7 @@ export function createRelayPort(options: RelayPortOptions): RelayPort {
       toServices -= 1
     })
     const address = upstreams[service]
-    const upstream = connect({ ...parseHostPort(address), allowHalfOpen: true, noDelay: true })
+    const upstream = connect({ ...parseHostPort(address), ...how })
     const timer = setTimeout(() => upstream.destroy(), limits.upstreamConnectMs)
     const failed = () => {
       clearTimeout(timer)

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { RelaySignals, SpliceKind } from '../signals.ts'
+import { carry } from './carry.ts'
 
 /** Sockets that were joined: whatever one sends, the other gets, as it is. */
 export type Splices = {
@@ -18,8 +19,6 @@ type Splice = {
   countedUp: number
   countedDown: number
 }
-
-const KEEP_ALIVE_MS = 30_000
 
 export function createSplices(splicesMax: number, signals: RelaySignals): Splices {
   const splices = new Set<Splice>()
@@ -66,18 +65,4 @@ export function createSplices(splicesMax: number, signals: RelaySignals): Splice
       }
     },
   }
-}
-
-/**
- * One direction. An end goes on as an end, so that each direction ends by itself; anything else that
- * closes one socket resets the other, so that what was cut off never looks complete.
- */
-function carry(from: Socket, to: Socket, over: () => void): void {
-  from.setKeepAlive(true, KEEP_ALIVE_MS)
-  from.pipe(to)
-  from.once('close', () => {
-    const complete = from.readableEnded && from.writableFinished
-    if (!complete) to.resetAndDestroy()
-    if (to.destroyed) over()
-  })
 }
