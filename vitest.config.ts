@@ -16,7 +16,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{libs,services,deploy}/*/src/**/*.test.ts'],
+          include: [
+            '{libs,services,deploy}/*/src/**/*.test.ts',
+            'test/conformance/src/**/*.test.ts',
+          ],
           pool: 'threads',
           isolate: false,
           // Properties run thousands of cases: on a busy machine that takes its time.

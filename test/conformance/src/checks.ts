@@ -2,14 +2,21 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { caseChecks } from './cases.ts'
 import type { Check, Generated } from './check.ts'
+import { accountChecks } from './checks/accounts.ts'
 import { attributeChecks } from './checks/attributes.ts'
+import { auditChecks } from './checks/audit.ts'
+import { connectionChecks } from './checks/connections.ts'
 import { credentialChecks } from './checks/credentials.ts'
 import { differentialChecks } from './checks/differential.ts'
+import { errorChecks } from './checks/errors.ts'
 import { escalationChecks } from './checks/escalation.ts'
 import { headerChecks } from './checks/headers.ts'
 import { identityChecks } from './checks/identity.ts'
+import { kubeconfigChecks } from './checks/kubeconfigs.ts'
+import { kubectlStreamChecks } from './checks/kubectl-streams.ts'
 import { parsingChecks } from './checks/parsing.ts'
 import { selfReviewChecks } from './checks/self-reviews.ts'
+import { streamingChecks } from './checks/streaming.ts'
 import { upgradeChecks } from './checks/upgrades.ts'
 import { environment } from './config.ts'
 import { vectorChecks } from './vectors.ts'
@@ -24,8 +31,15 @@ export function wordedChecks(generated: Generated): Check[] {
     ...parsingChecks,
     ...headerChecks,
     ...upgradeChecks(generated),
+    ...kubectlStreamChecks,
+    ...streamingChecks(generated),
+    ...errorChecks(generated),
+    ...connectionChecks,
     ...selfReviewChecks,
+    ...auditChecks,
+    ...accountChecks,
     ...escalationChecks,
+    ...kubeconfigChecks,
     ...identityChecks(generated),
     ...credentialChecks,
     ...differentialChecks(generated),

@@ -49,3 +49,9 @@ export async function openConnection(
     close: () => void socket.destroy(),
   }
 }
+
+/** A client's WebSocket frame (RFC 6455, 5.2): binary, whole, short, and masked with zeros. */
+export function webSocketFrame(text: string): Buffer {
+  const payload = Buffer.from(text)
+  return Buffer.concat([Buffer.from([0x82, 0x80 | payload.length, 0, 0, 0, 0]), payload])
+}

@@ -148,6 +148,8 @@ async function carry(
     } finally {
       stop()
     }
+  } else if (admitted.longRunning) {
+    recorder.note(subject, { stage: 'RequestReceived' })
   }
 
   const right: Right = {

@@ -12,6 +12,9 @@ import {
   grpcCall,
   installationAuthority,
   installationRoots,
+  joinFacts,
+  natsPassword,
+  saidByNats,
 } from '@postern/e2e/support'
 import { type Access, accessOf } from '@postern/rpc'
 import type { Check } from '../check.ts'
@@ -213,7 +216,43 @@ export const credentialChecks: readonly Check[] = [
       }
     },
   },
+  {
+    id: 'CR-06',
+    title:
+      'a join token joins, once, and signs in nowhere; on the bus nobody signs in with a token, nor anybody but an owner of a log',
+    async run(worlds) {
+      const world = await worlds.cluster()
+      const order = { name: 'joining', labels: {}, installLevel: 'INSTALL_LEVEL_VIEW' }
+      await world.admin.api.call('POST', '/v1/clusters', order)
+      const { token: joinToken } = await joinFacts(world, 'joining')
+      const { secret: userToken } = await world.token('lead')
+      const { gatewayUrl, apiUrl } = world.platform
+      for (const url of [`${gatewayUrl}/clusters/${CLUSTER}/api`, `${apiUrl}/v1/clusters`]) {
+        const status = await statusOf({
+          url,
+          token: joinToken,
+          credentials: undefined,
+          ca: world.ca,
+        })
+        deepStrictEqual({ url, status }, { url, status: 401 })
+      }
+      for (const user of ON_THE_BUS) {
+        for (const pass of [userToken, joinToken, world.admin.api.token ?? '', '']) {
+          const said = await saidByNats(world, { user, pass })
+          ok(
+            said.some((line) => line.includes('Authorization Violation')),
+            `${user}: ${said.join()}`,
+          )
+        }
+      }
+      const owner = { user: 'identity', pass: natsPassword(world, 'identity') }
+      deepStrictEqual(await saidByNats(world, owner), [])
+    },
+  },
 ]
+
+/** Users of the bus that some part might think it has. */
+const ON_THE_BUS = ['gateway', 'relay', 'agent', 'console', 'lead', 'identity', 'audit']
 
 /** Whether the relay says that whoever comes may ask for something. */
 async function relayGreets(

@@ -286,58 +286,6 @@ export const escalationChecks: readonly Check[] = [
       )
     },
   },
-  {
-    id: 'JT-03',
-    title:
-      'the agent may make accounts and bind them to its tiers, and neither escalate, impersonate, read a secret elsewhere nor bind what is not its own',
-    async run(worlds) {
-      const world = await worlds.wholeCluster()
-      const { kubectl } = world.cluster(WHOLE)
-      const as = '--as=system:serviceaccount:postern-system:postern-agent'
-      const may = async (...question: string[]) =>
-        (await kubectl.run(['auth', 'can-i', ...question, as])).code === 0
-      for (const yes of [
-        'create serviceaccounts -n postern-jit',
-        'create serviceaccounts --subresource=token -n postern-jit',
-        'bind clusterroles/postern-view',
-        'create clusterrolebindings',
-        'watch namespaces',
-      ]) {
-        ok(await may(...yes.split(' ')), yes)
-      }
-      for (const no of [
-        'get secrets -n kube-system',
-        'list secrets -A',
-        'create serviceaccounts --subresource=token -n default',
-        'create serviceaccounts --subresource=token -n postern-system',
-        'bind clusterroles/cluster-admin',
-        'bind clusterroles',
-        'escalate clusterroles',
-        'update clusterroles',
-        'update clusterrolebindings',
-        'impersonate users',
-        'impersonate groups',
-        'impersonate serviceaccounts',
-        'create pods -n postern-jit',
-        'create pods --subresource=exec -A',
-        'get pods -A',
-        'get nodes --subresource=proxy',
-        'update secrets -n postern-jit',
-      ]) {
-        ok(!(await may(...no.split(' '))), no)
-      }
-      for (const [name, subject] of [
-        ['thief', 'serviceaccount=postern-jit:x'],
-        ['ptr-thief', 'user=thief'],
-        ['ptr-thief', 'serviceaccount=default:default'],
-      ]) {
-        const create = ['create', 'clusterrolebinding', name ?? '', `--${subject}`, as]
-        const { code, stderr } = await kubectl.run([...create, '--clusterrole=postern-view'])
-        deepStrictEqual(code, 1, name)
-        expectMatch(stderr, /the Postern agent (?:touches|binds) only/)
-      }
-    },
-  },
 ]
 
 function json(body: object) {

@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { once } from 'node:events'
-import { annotation, eventually } from '@postern/bootstrap'
+import { annotation } from '@postern/bootstrap'
 import { recordsWhere } from '@postern/e2e/support'
 import type { Check, Generated } from '../check.ts'
 import { bytesOf, outcomeOf, rawly } from '../client.ts'
@@ -8,6 +8,7 @@ import { expectMatch, expectNothingArrived, expectRefused, expectStatus } from '
 import { openConnection } from '../open-connection.ts'
 import type { Arrived } from '../recording/api-server.ts'
 import type { RecordingWorld } from '../recording/recording-world.ts'
+import { idle, settled } from '../time.ts'
 
 const TEAM = '/api/v1/namespaces/team'
 const EXEC = `${TEAM}/pods/p/exec?command=id&stdout=true`
@@ -30,7 +31,6 @@ const WAYS = [
 ] as const
 const SWITCHED = (protocol: string) =>
   `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`
-const DONE_MS_MAX = 30_000
 const BIG_BYTES = 96 << 20
 /** What sockets and windows on the way may hold. */
 const HELD_BYTES_MAX = 64 << 20
@@ -298,21 +298,4 @@ export function upgradeChecks({ idleSeconds }: Generated): Check[] {
       },
     },
   ]
-}
-
-/** Until it no longer grows. */
-async function settled(value: () => number): Promise<number> {
-  let last = -1
-  let since = performance.now()
-  return await eventually('it to stand still', DONE_MS_MAX, async () => {
-    const now = value()
-    if (now !== last) since = performance.now()
-    last = now
-    if (performance.now() - since < 500) throw new Error(`it is ${now}`)
-    return now
-  })
-}
-
-async function idle(seconds: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
 }

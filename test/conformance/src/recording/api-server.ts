@@ -34,6 +34,8 @@ export type RecordingApiServer = {
   readonly agentToken: string
   /** What came under an account, or under nobody's name: everything that is not the agent's own. */
   readonly arrived: Arrived[]
+  /** What the agent asked for in its own name. */
+  readonly ofAgent: readonly { readonly target: string; readonly body: string }[]
   /** What was no HTTP. */
   readonly malformed: string[]
   readonly handlers: Handlers
@@ -50,6 +52,7 @@ export async function startRecordingApiServer(): Promise<RecordingApiServer> {
   const objects = createAgentObjects()
   const arrived: Arrived[] = []
   const malformed: string[] = []
+  const ofAgent: { target: string; body: string }[] = []
   const handlers = { ...USUAL }
   const open = new Set<Duplex>()
 
@@ -91,6 +94,7 @@ export async function startRecordingApiServer(): Promise<RecordingApiServer> {
   async function answerAgent(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '' } = request
     const body = (await buffer(request)).toString()
+    ofAgent.push({ target: url, body })
     if (url.includes('watch=true')) {
       // Nothing happens to the namespaces of this cluster.
       response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders()
@@ -110,6 +114,7 @@ export async function startRecordingApiServer(): Promise<RecordingApiServer> {
     ca: authority.ca,
     agentToken,
     arrived,
+    ofAgent,
     malformed,
     handlers,
     reset() {
