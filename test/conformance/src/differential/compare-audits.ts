@@ -3,40 +3,62 @@ import type { ClusterEvent } from './cluster-audit-tail.ts'
 
 const ACCOUNTS = 'system:serviceaccount:postern-jit:'
 
-/** What differs between what Postern decided and what the cluster saw; empty when nothing does. */
-export function differences(
-  outcomes: readonly PosternRecord[],
-  events: readonly ClusterEvent[],
-): unknown[] {
-  const ofAccounts = events.filter(({ user }) => user.username.startsWith(ACCOUNTS))
-  const byId = new Map<string, ClusterEvent[]>()
-  for (const event of ofAccounts) {
-    byId.set(event.auditID, [...(byId.get(event.auditID) ?? []), event])
-  }
-  const different: unknown[] = []
-  for (const record of outcomes) {
-    const seen = byId.get(record.auditID) ?? []
-    byId.delete(record.auditID)
-    // Only what was forwarded has an end.
-    const isForwarded = annotation(record, 'end') !== ''
-    if (isForwarded !== seen.length > 0) different.push({ record, seen })
-    for (const event of seen) {
-      const decided = decidedOf(record)
-      const done = doneOf(event, decided.object)
-      if (JSON.stringify(decided) !== JSON.stringify(done)) different.push({ decided, done })
-    }
-  }
-  for (const event of byId.values()) different.push({ withoutRecord: event })
-  return different
+/** What Postern decided beside what the cluster saw, by Audit-ID, in whatever order they come. */
+export type Comparison = {
+  outcome(record: PosternRecord): void
+  event(event: ClusterEvent): void
+  /** What differs so far. */
+  readonly different: readonly unknown[]
+  /** Those that were forwarded. */
+  readonly forwarded: number
+  /** Forwarded ones that the cluster has not told of, and what it has told without a record. */
+  untold(): readonly unknown[]
 }
 
-/** Those that were forwarded, and that the cluster has not told of yet. */
-export function isUntold(
-  outcomes: readonly PosternRecord[],
-  events: readonly ClusterEvent[],
-): boolean {
-  const told = new Set(events.map(({ auditID }) => auditID))
-  return outcomes.some((record) => annotation(record, 'end') !== '' && !told.has(record.auditID))
+export function createComparison(): Comparison {
+  const decidedOnes = new Map<string, ReturnType<typeof decidedOf> | 'not forwarded'>()
+  const early = new Map<string, ClusterEvent[]>()
+  const untold = new Map<string, PosternRecord>()
+  const different: unknown[] = []
+  let forwarded = 0
+
+  function compare(event: ClusterEvent): void {
+    const decided = decidedOnes.get(event.auditID)
+    if (decided === undefined) {
+      early.set(event.auditID, [...(early.get(event.auditID) ?? []), event])
+      return
+    }
+    untold.delete(event.auditID)
+    const done = doneOf(event, decided === 'not forwarded' ? '' : decided.object)
+    if (JSON.stringify(decided) !== JSON.stringify(done)) different.push({ decided, done })
+  }
+
+  return {
+    outcome(record) {
+      const { auditID } = record
+      // Only what was forwarded has an end.
+      const isForwarded = annotation(record, 'end') !== ''
+      decidedOnes.set(auditID, isForwarded ? decidedOf(record) : 'not forwarded')
+      if (isForwarded) {
+        forwarded += 1
+        untold.set(auditID, record)
+      }
+      const events = early.get(auditID) ?? []
+      early.delete(auditID)
+      for (const event of events) compare(event)
+    },
+    event(event) {
+      if (event.user.username.startsWith(ACCOUNTS)) compare(event)
+    },
+    different,
+    get forwarded() {
+      return forwarded
+    },
+    untold: () => [
+      ...[...untold.values()].map((record) => ({ notSeenByTheCluster: record })),
+      ...[...early.values()].map((events) => ({ withoutRecord: events })),
+    ],
+  }
 }
 
 function decidedOf(record: PosternRecord) {

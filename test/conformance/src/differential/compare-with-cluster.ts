@@ -1,18 +1,22 @@
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { setTimeout } from 'node:timers/promises'
-import { annotation, eventually, type PosternRecord } from '@postern/bootstrap'
+import { eventually, type PosternRecord } from '@postern/bootstrap'
 import { CLUSTER, type E2eWorld } from '@postern/e2e/support'
 import fc from 'fast-check'
-import { type ClusterEvent, tailClusterAudit } from './cluster-audit-tail.ts'
-import { differences, isUntold } from './compare-audits.ts'
+import { tailClusterAudit } from './cluster-audit-tail.ts'
+import { createComparison } from './compare-audits.ts'
 import { type GeneratedRequest, generatedRequest } from './generated-request.ts'
 import { createSender, type Sender } from './sender.ts'
 
 const BATCH = 2_000
-const WORKERS = 24
-const STORED_MS_MAX = 120_000
-const TOLD_MS_MAX = 30_000
+const WORKERS = 32
+/** Answered, and not yet in the log: senders wait for it here. */
+const BEHIND_MAX = 4_000
+const LOOK_MS = 100
+const SETTLED_MS_MAX = 120_000
+const SAY_EVERY_MS = 20_000
 const SHOWN_MAX = 5
+const PAGE = 1_000
 const MARK = 'differential-'
 /** All that the cluster's install level lets an account have, everywhere, and the same in two namespaces. */
 const USERS = [
@@ -27,7 +31,7 @@ type Outcome = PosternRecord & { readonly userAgent?: string }
 
 /**
  * Sends so many generated requests through the gateway to a real cluster, and compares what Postern
- * recorded with what the cluster's own audit log says, request by request.
+ * recorded with what the cluster's own audit log says, request by request, while they are sent.
  */
 export async function compareWithCluster(
   world: E2eWorld,
@@ -36,89 +40,94 @@ export async function compareWithCluster(
   const { count, seed, say } = options
   const senders: Sender[] = []
   for (const user of USERS) senders.push(await createSender(world, user))
-  const outcomesOf = await followOutcomes(world)
+  const outcomes = await followOutcomes(world)
   const cluster = tailClusterAudit(world.cluster(CLUSTER).auditLog)
-  let forwarded = 0
+  const comparison = createComparison()
+  /** Answered, and not yet recorded. */
+  const marks = new Set<string>()
+  const recorded = new Set<string>()
   const began = performance.now()
-  try {
-    for (let done = 0; done < count; done += BATCH) {
-      const size = Math.min(BATCH, count - done)
-      const requests = fc.sample(generatedRequest, { seed: seed + done, numRuns: size })
-      const answered = await sendAll(requests, senders, done)
-      const outcomes = await outcomesOf(answered)
-      const different = differences(outcomes, await settledEvents(cluster, outcomes))
-      const shown = different.slice(0, SHOWN_MAX)
-      const found = { seed: seed + done, differences: different.length, shown }
-      deepStrictEqual(found, { seed: seed + done, differences: 0, shown: [] })
-      forwarded += outcomes.filter((record) => annotation(record, 'end') !== '').length
-      const seconds = ((performance.now() - began) / 1000).toFixed(0)
-      say(`${done + size} requests, ${forwarded} forwarded, all as decided (${seconds} s)`)
+  let sent = 0
+  let said = began
+
+  const look = async () => {
+    for (const outcome of await outcomes.next()) {
+      const { userAgent = '' } = outcome
+      if (!marks.delete(userAgent)) recorded.add(userAgent)
+      comparison.outcome(outcome)
     }
+    for (const event of cluster.read()) comparison.event(event)
+    const shown = comparison.different.slice(0, SHOWN_MAX)
+    deepStrictEqual({ seed, shown }, { seed, shown: [] })
+    if (performance.now() - said < SAY_EVERY_MS) return
+    said = performance.now()
+    const seconds = ((said - began) / 1000).toFixed(0)
+    say(`${sent} requests, ${comparison.forwarded} forwarded, all as decided (${seconds} s)`)
+  }
+
+  const queue = generated(count, seed)
+  const worker = async (number: number) => {
+    const sender = senders[number % senders.length]
+    for (const [index, request] of queue) {
+      while (marks.size > BEHIND_MAX && !state.over) await setTimeout(LOOK_MS)
+      if (state.over) return
+      const mark = `${MARK}${index}`
+      const status = (await sender?.send(request, mark)) ?? 0
+      sent += 1
+      // The record may have been there before the answer.
+      if (status !== 0 && !recorded.delete(mark)) marks.add(mark)
+    }
+  }
+  const state = { over: false }
+  try {
+    const sending = Promise.all(Array.from({ length: WORKERS }, (_, number) => worker(number)))
+    const sentAll = sending.finally(() => (state.over = true))
+    sentAll.catch(() => {})
+    while (!state.over) {
+      await look()
+      await setTimeout(LOOK_MS)
+    }
+    await sentAll
+    await eventually('every request to stand in both logs', SETTLED_MS_MAX, async () => {
+      await look()
+      const missing = [...marks, ...comparison.untold()]
+      deepStrictEqual({ seed, missing: missing.slice(0, SHOWN_MAX) }, { seed, missing: [] })
+    })
   } finally {
+    state.over = true
     cluster.close()
     for (const sender of senders) sender.close()
   }
+  const { forwarded } = comparison
+  say(`${count} requests, ${forwarded} forwarded, all as decided`)
   ok(forwarded > count / 4, `only ${forwarded} of ${count} were forwarded`)
   ok(forwarded < (count * 19) / 20, `${forwarded} of ${count} were: hardly any was refused`)
 }
 
-/** Answers the marks of those that were answered at all, with their statuses. */
-async function sendAll(
-  requests: readonly GeneratedRequest[],
-  senders: readonly Sender[],
-  from: number,
-): Promise<Map<string, number>> {
-  const answered = new Map<string, number>()
-  const queue = requests.entries()
-  const worker = async (number: number) => {
-    const sender = senders[number % senders.length]
-    for (const [index, request] of queue) {
-      const mark = `${MARK}${from + index}`
-      const status = (await sender?.send(request, mark)) ?? 0
-      if (status !== 0) answered.set(mark, status)
-    }
+function* generated(count: number, seed: number): Generator<[number, GeneratedRequest]> {
+  for (let done = 0; done < count; done += BATCH) {
+    const numRuns = Math.min(BATCH, count - done)
+    const batch = fc.sample(generatedRequest, { seed: seed + done, numRuns })
+    for (const [index, request] of batch.entries()) yield [done + index, request]
   }
-  await Promise.all(Array.from({ length: WORKERS }, (_, number) => worker(number)))
-  return answered
 }
 
-/** The cluster's events, once it has told of everything that reached it. */
-async function settledEvents(
-  cluster: { read(): ClusterEvent[] },
-  outcomes: readonly PosternRecord[],
-): Promise<ClusterEvent[]> {
-  const events = cluster.read()
-  const deadline = performance.now() + TOLD_MS_MAX
-  while (isUntold(outcomes, events) && performance.now() < deadline) {
-    await setTimeout(50)
-    events.push(...cluster.read())
-  }
-  return events
-}
-
-/** The outcomes of the requests with these marks, and of others that have come meanwhile. */
-async function followOutcomes(
-  world: E2eWorld,
-): Promise<(marks: ReadonlyMap<string, number>) => Promise<Outcome[]>> {
-  let last = await eventually('the log to answer', STORED_MS_MAX, () => lastIndex(world))
-  return async (marks) => {
-    const outcomes: Outcome[] = []
-    const missing = new Map(marks)
-    await eventually('every outcome to be stored', STORED_MS_MAX, async () => {
+/** The outcomes of generated requests as the log stores them. */
+async function followOutcomes(world: E2eWorld): Promise<{ next(): Promise<Outcome[]> }> {
+  let last = await eventually('the log to answer', SETTLED_MS_MAX, () => lastIndex(world))
+  return {
+    async next() {
+      const found: Outcome[] = []
       for (;;) {
         const page = await recordsAfter(world, last)
-        if (page.length === 0) break
         last = page.at(-1)?.index ?? last
         for (const { event } of page) {
-          const { userAgent = '' } = event
-          if (event.stage !== 'ResponseComplete' || !userAgent.startsWith(MARK)) continue
-          missing.delete(userAgent)
-          outcomes.push(event)
+          const { stage, userAgent = '' } = event
+          if (stage === 'ResponseComplete' && userAgent.startsWith(MARK)) found.push(event)
         }
+        if (page.length < PAGE) return found
       }
-      if (missing.size > 0) throw new Error(`not of ${JSON.stringify([...missing].slice(0, 20))}`)
-    })
-    return outcomes
+    },
   }
 }
 
@@ -132,7 +141,7 @@ async function recordsAfter(
   world: E2eWorld,
   after: string,
 ): Promise<{ index: string; event: Outcome }[]> {
-  const path = `/v1/audit/records?ascending=true&pageSize=1000&afterIndex=${after}`
+  const path = `/v1/audit/records?ascending=true&pageSize=${PAGE}&afterIndex=${after}`
   const { records } = await world.admin.api.call('GET', path)
   if (!Array.isArray(records)) return []
   return records.map((record: { index: string; event: string }) => {
