@@ -40,8 +40,8 @@ export type GatewayDialer = {
 export type ClusterMux = { readonly session: MuxSession; readonly agentId: string }
 export type ClusterUpgrade = { readonly socket: TLSSocket; readonly agentId: string }
 
-/** For the whole attempt, over all relays. */
-const ATTEMPT_MS = 2000
+/** For the whole attempt, over all relays: who asked is to have the answer within 2 s. */
+const ATTEMPT_MS = 1750
 /** For one relay's answer. */
 const ANSWER_MS = 700
 /** For the agent's half of one pair: one that is gone without a word must not take the whole attempt. */

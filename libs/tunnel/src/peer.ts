@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { hash, X509Certificate } from 'node:crypto'
 import {
   createSecureContext,
   type PeerCertificate,
@@ -27,7 +27,22 @@ export function checkServerIs(kind: 'relay' | 'gateway', trustDomain: string) {
   }
 }
 
+/** What certificates say; not whether anybody trusts them. */
+const parts = new Map<string, Part | undefined>()
+const PARTS_MAX = 4096
+
+/** Reading one takes longer than all else of a handshake, and the same ones come again and again. */
 function partOf(certificate: Buffer, trustDomain: string): Part | undefined {
+  const key = `${hash('sha256', certificate, 'base64')} ${trustDomain}`
+  if (!parts.has(key)) {
+    const [oldest] = parts.keys()
+    if (parts.size >= PARTS_MAX && oldest !== undefined) parts.delete(oldest)
+    parts.set(key, readPart(certificate, trustDomain))
+  }
+  return parts.get(key)
+}
+
+function readPart(certificate: Buffer, trustDomain: string): Part | undefined {
   try {
     return toPart(trustDomain, spiffeIdOfLeaf(certificate))
   } catch {

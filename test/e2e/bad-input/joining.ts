@@ -94,7 +94,7 @@ export function joining(world: () => E2eWorld): void {
       await Promise.all([...all, 'good'].map((name) => prepareAgentNamespace(e2e, `join-${name}`)))
       const agent = await startAgentProcess(e2e, 'join-good', good)
       await eventually('an agent with the right manifest to join', 60_000, async () => {
-        if (!/"joined"/.test(agent.log())) throw new Error(agent.log())
+        if (!/"joined"/.test(agent.output())) throw new Error(agent.output())
       })
       await eventually('the new namespaces to be told', 60_000, async () => {
         const rows = await query(
@@ -103,7 +103,7 @@ export function joining(world: () => E2eWorld): void {
         )
         expect(rows).toHaveLength(all.length + 1)
       })
-      await agent.stop()
+      await agent.kill()
     }, 60_000)
 
     test('each wrong one is refused in words that say what is wrong, and nothing is made', async () => {
@@ -136,7 +136,7 @@ export function joining(world: () => E2eWorld): void {
                 `the agent "${name}" to say ${wanted}`,
                 GIVES_UP_MS_MAX,
                 async () => {
-                  if (!wanted.test(agent.log())) throw new Error(agent.log().slice(-2000))
+                  if (!wanted.test(agent.output())) throw new Error(agent.output().slice(-2000))
                 },
               )
               if (ends) return { name, code: await agent.ended }
@@ -144,7 +144,7 @@ export function joining(world: () => E2eWorld): void {
             } catch (error) {
               return { name, code: String(error) }
             } finally {
-              await agent.stop()
+              await agent.kill()
             }
           }),
         )

@@ -1,12 +1,9 @@
-import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseAllDocuments } from 'yaml'
 import { CLUSTER, type E2eWorld } from './e2e-world.ts'
+import { type ServiceProcess, spawnService } from './service-process.ts'
 import { words } from './words.ts'
-
-const MAIN = fileURLToPath(new URL('../../../services/agent/src/main.ts', import.meta.url))
 
 /** What a join manifest tells an agent. */
 export type JoinFacts = {
@@ -14,13 +11,6 @@ export type JoinFacts = {
   readonly relays: string
   readonly roots: string
   readonly trustDomain: string
-}
-
-export type AgentProcess = {
-  /** All that it has written. */
-  log(): string
-  readonly ended: Promise<number | null>
-  stop(): Promise<void>
 }
 
 /** Makes a manifest for the cluster and reads what stands in it. */
@@ -74,7 +64,7 @@ export async function startAgentProcess(
   world: E2eWorld,
   namespace: string,
   facts: JoinFacts,
-): Promise<AgentProcess> {
+): Promise<ServiceProcess> {
   const cluster = world.cluster(CLUSTER)
   const token = await cluster.kubectl.ok(words(`create token postern-agent -n ${namespace}`))
   const ca = readFileSync(cluster.ca, 'utf8')
@@ -92,42 +82,20 @@ export function spawnAgent(order: {
   /** host:port of kube-apiserver. */
   readonly kubernetes: string
   readonly facts: JoinFacts
-}): AgentProcess {
+  readonly settings?: Readonly<Record<string, string>>
+}): ServiceProcess {
   const { dir, namespace, token, ca, kubernetes, facts } = order
   mkdirSync(dir, { recursive: true })
   const files = { namespace, token, 'ca.crt': ca }
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text)
-  const child = spawn(
-    process.execPath,
-    ['--conditions=@postern/source', '--disable-warning=ExperimentalWarning', MAIN],
-    {
-      env: {
-        POSTERN_AGENT_CLUSTER: namespace,
-        POSTERN_AGENT_RELAYS: facts.relays,
-        POSTERN_AGENT_ROOTS: facts.roots,
-        POSTERN_AGENT_JOIN_TOKEN: facts.token,
-        POSTERN_AGENT_SERVICE_ACCOUNT_DIR: dir,
-        POSTERN_AGENT_KUBERNETES: kubernetes,
-        POSTERN_TRUST_DOMAIN: facts.trustDomain,
-      },
-    },
-  )
-  let text = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk
-    })
-  }
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', resolve)
+  return spawnService('agent', {
+    POSTERN_AGENT_CLUSTER: namespace,
+    POSTERN_AGENT_RELAYS: facts.relays,
+    POSTERN_AGENT_ROOTS: facts.roots,
+    POSTERN_AGENT_JOIN_TOKEN: facts.token,
+    POSTERN_AGENT_SERVICE_ACCOUNT_DIR: dir,
+    POSTERN_AGENT_KUBERNETES: kubernetes,
+    POSTERN_TRUST_DOMAIN: facts.trustDomain,
+    ...order.settings,
   })
-  return {
-    log: () => text,
-    ended,
-    async stop() {
-      child.kill('SIGKILL')
-      await ended
-    },
-  }
 }

@@ -54,7 +54,7 @@ export async function startRecordingWorld(e2e: E2eWorld): Promise<RecordingWorld
 
   try {
     const token = await user(OPERATOR, EVERYTHING, 'all').catch((cause: unknown) => {
-      throw new Error(`nobody is let in: ${agent.log().slice(-2000)}`, { cause })
+      throw new Error(`nobody is let in: ${agent.output().slice(-2000)}`, { cause })
     })
     const account = await accountOfOperator()
     api.reset()
@@ -68,12 +68,12 @@ export async function startRecordingWorld(e2e: E2eWorld): Promise<RecordingWorld
       account,
       user,
       async stop() {
-        await agent.stop()
+        await agent.kill()
         await api.close()
       },
     }
   } catch (error) {
-    await agent.stop()
+    await agent.kill()
     await api.close()
     throw error
   }
