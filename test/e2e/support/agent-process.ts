@@ -15,7 +15,7 @@ export type JoinFacts = {
 
 /** Makes a manifest for the cluster and reads what stands in it. */
 export async function joinFacts(
-  world: Pick<E2eWorld, 'admin'>,
+  world: { readonly admin: Pick<E2eWorld['admin'], 'api'> },
   cluster: string,
 ): Promise<JoinFacts> {
   const path = `/v1/clusters/${cluster}/join-manifest`

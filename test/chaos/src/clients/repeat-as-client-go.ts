@@ -32,7 +32,7 @@ function whyAgain(
 }
 
 /** Sends until there is an answer that is not repeated any more. */
-async function repeatedly(
+export async function repeatedly(
   client: Client,
   order: Order,
 ): Promise<{ readonly attempt: Attempt; readonly repeated: readonly string[] }> {

@@ -7,8 +7,6 @@ import { type Stopped, stopped } from './stopped.ts'
 /** A gateway that comes back at the same address, with the spool that it left. */
 export type RestartableGateway = {
   readonly name: string
-  /** "http://…/readyz" */
-  readonly readiness: string
   current(): GatewayProcess
   /** As an upgrade stops it. */
   terminate(): Promise<Stopped>
@@ -36,7 +34,6 @@ export async function startRestartableGateway(
   let current = await startGatewayProcess(world, name, { settings })
   return {
     name,
-    readiness,
     current: () => current,
     terminate: () => stopped(current),
     async start() {
