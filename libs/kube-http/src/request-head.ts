@@ -1,5 +1,6 @@
 import type { UpgradeProtocol } from './head.ts'
 import type { HeaderLines } from './header-lines.ts'
+import { headerName } from './header-names.ts'
 import { wantedUpgrade } from './wanted-upgrade.ts'
 
 /*
@@ -24,7 +25,7 @@ export type IncomingHead = {
   readonly method: string
   /** As received: not decoded, not normalized. It begins with a slash. */
   readonly target: string
-  /** In the order and number they came, names in lower case. */
+  /** In the order and number they came, names as written. */
   readonly headers: HeaderLines
   readonly host: string
   /** What follows the head: so many bytes, or chunks. */
@@ -100,7 +101,7 @@ export function parseRequestHead(bytes: Buffer): IncomingHead | HeadRefusal {
     const nameAt = at
     while (((BYTES[bytes[at] ?? 0] ?? 0) & NAME) !== 0) at += 1
     if (at === nameAt || bytes[at] !== COLON) return malformed('a header line')
-    const name = text.slice(nameAt, at).toLowerCase()
+    const name = text.slice(nameAt, at)
     at += 1
     while (bytes[at] === SP || bytes[at] === HTAB) at += 1
     const valueAt = at
@@ -130,7 +131,7 @@ function understood(
   let expectsContinue = false
   let speaksOfUpgrade = false
   for (const [name, value] of headers) {
-    switch (name) {
+    switch (headerName(name).key) {
       case 'host':
         if (host !== undefined) return refused(HOST_PROBLEM)
         host = value

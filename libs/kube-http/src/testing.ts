@@ -1,1 +1,1 @@
-export {}
+export { createLlhttp, hostileRequests, type UnderstoodRequest } from './hostile-requests.ts'

@@ -13,8 +13,8 @@ import { startShipping } from './audit/ship.ts'
 import { openSpool } from './audit/spool.ts'
 import type { GatewayConfig } from './config.ts'
 import { drainFront } from './front/drain-front.ts'
-import { createNodeFront } from './front/node-front.ts'
 import { readServingCertificate, watchServingCertificate } from './front/serving-certificate.ts'
+import { createTlsFront } from './front/tls-front.ts'
 import { createRequestLimiter } from './limits/request-limits.ts'
 import { createTokenBucket } from './limits/token-bucket.ts'
 import { createRequestHandler } from './request/handle-request.ts'
@@ -126,7 +126,7 @@ export async function composeGateway(
     positions: () => replica.positions(),
     now,
     limiter,
-    sessionOf: (userId, clusterId) => sessions.sessionOf(userId, clusterId),
+    sessions,
     activity,
     spoolHasRoom: () => spool.hasRoom(),
     recorder,
@@ -139,7 +139,7 @@ export async function composeGateway(
     signals,
     log,
   })
-  const front = createNodeFront({
+  const front = createTlsFront({
     ...parseHostPort(config.listen),
     certificate,
     connectionsMax: config.connectionsMax,

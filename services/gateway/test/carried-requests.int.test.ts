@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { request as httpsRequest } from 'node:https'
+import { connect as netConnect } from 'node:net'
+import { connect as tlsConnect } from 'node:tls'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createClient, http2To, PODS } from './testing/client.ts'
 import { eventually, type Gateway, startGateway } from './testing/gateway-harness.ts'
@@ -159,6 +161,35 @@ test.each(['h1', 'h2'])(
   },
 )
 
+test.each([
+  { how: 'h1', said: '5' },
+  { how: 'h2', said: '5' },
+  { how: 'h1', said: '3' },
+  { how: 'h2', said: '3' },
+])(
+  'an answer of four bytes that says it has $said is passed on over $how as no clean one',
+  async ({ how, said }) => {
+    gateway.agent.handlers.request = (received) => {
+      received.respond(200, [['Content-Length', said]]).end('four')
+    }
+    const { end } = await (how === 'h2' ? client.textOverH2(PODS) : client.textOverH1(PODS))
+    expect(end).toBe('aborted')
+    expect((await gateway.outcome()).annotations['postern.dev/end']).toBe('source-lost')
+  },
+)
+
+test('an answer whose length cannot be read is not passed on', async () => {
+  gateway.agent.handlers.request = (received) => {
+    received
+      .respond(200, [
+        ['Content-Length', '4'],
+        ['Content-Length', '4'],
+      ])
+      .end('four')
+  }
+  expect((await client.ask()).status).toBe(502)
+})
+
 const ADDED = '{"type":"ADDED","object":{}}\n'
 const PROTOBUF_EVENT = '\0\0\0\x05k8s\0x'
 
@@ -244,5 +275,28 @@ test.each(['h1', 'h2'])(
     }
     await received?.closed
     await eventually(() => gateway.live.count === 0, 'nothing runs any more')
+    expect((await gateway.outcome()).annotations['postern.dev/end']).toBe('client-gone')
+  },
+)
+
+test.each(['h2', 'http/1.1'])(
+  'a client over %s that closes its end alone is gone as well, and its connection with it',
+  async (protocol) => {
+    client.close()
+    await eventually(() => gateway.front.connections === 0, 'nobody else')
+    const tcp = netConnect({ port: gateway.port, host: '127.0.0.1', allowHalfOpen: true })
+    const socket = tlsConnect({
+      socket: tcp,
+      rejectUnauthorized: false,
+      ALPNProtocols: [protocol],
+    })
+    await new Promise((resolve) => socket.once('secureConnect', resolve))
+    await eventually(() => gateway.front.connections === 1, 'the connection')
+    const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'
+    socket.write(protocol === 'h2' ? preface : 'GET / HTTP/1.1\r\n', 'latin1')
+    socket.resume()
+    socket.end()
+    await eventually(() => gateway.front.connections === 0, 'its end')
+    socket.destroy()
   },
 )

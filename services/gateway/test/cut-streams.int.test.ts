@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createClient, http2To, PODS } from './testing/client.ts'
 import { eventually, type Gateway, startGateway } from './testing/gateway-harness.ts'
+import { TOKEN } from './testing/world.ts'
 
 let gateway: Gateway
 let client: ReturnType<typeof createClient>
@@ -137,5 +138,35 @@ test('ER-09: a gateway that stops lets what runs end, and takes nothing new', as
   finish()
   expect(await running).toMatchObject({ status: 200, text: '{}' })
   await closed
+  await leaving.close()
+})
+
+test('ER-09: over HTTP/1.1 a gateway that stops says so with the answer, and ends idle connections', async () => {
+  const leaving = await startGateway()
+  const ask = `GET ${PODS} HTTP/1.1\r\nHost: demo.localhost\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`
+  const texts = { idle: '', running: '' }
+  const open = async (which: 'idle' | 'running') => {
+    const socket = await leaving.connect()
+    socket.on('data', (chunk: Buffer) => {
+      texts[which] += chunk.toString()
+    })
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.write(ask)
+    return { closed }
+  }
+  const idle = await open('idle')
+  await eventually(() => texts.idle.endsWith('{}\r\n0\r\n\r\n'), 'an answer')
+  expect(texts.idle).not.toMatch(/^connection: close/im)
+  let finish = () => {}
+  leaving.agent.handlers.request = (received) => {
+    finish = () => void received.respond(200, []).end('{}')
+  }
+  const running = await open('running')
+  await eventually(() => leaving.agent.heads.length === 2, 'the request runs')
+  const closed = leaving.front.close(5_000)
+  finish()
+  await Promise.all([running.closed, idle.closed, closed])
+  expect(texts.running).toMatch(/^HTTP\/1\.1 200 OK\r\n(?:.*\r\n)*Connection: close\r\n/)
+  expect(texts.running).toMatch(/0\r\n\r\n$/)
   await leaving.close()
 })

@@ -1,4 +1,4 @@
-import type { Duplex, Readable, Writable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { HeaderLines, ResponseHead, UpgradeProtocol } from '@postern/kube-http'
 
 /** What a client asks: everything that a decision may look at. Nothing here is trusted yet. */
@@ -17,21 +17,47 @@ export type FrontHead = {
   readonly upgrade: UpgradeProtocol | undefined
 }
 
-/** One request, however it was carried. */
-export type FrontRequest = {
-  readonly head: FrontHead
-  readonly body: Readable
-  /** Aborted when the client is gone or the connection failed, never by a complete answer. */
-  readonly gone: AbortSignal
-  /** Sends the head at once and answers where the body goes. Once. */
-  respond(head: ResponseHead): Writable
-  /** Answers whole, and closes the connection afterwards where `close` says so. */
-  answer(head: ResponseHead, body: Uint8Array, options?: { close?: boolean }): void
-  /** Sends 101 and hands over the raw connection. Only with `head.upgrade`, once. */
-  switchProtocols(headers: HeaderLines): Duplex
-  /** Ends it so that the client sees that it is not complete. */
+/**
+ * Who hears of a client, as long as its request runs. Called in order; one of `onSent` and `onGone` is
+ * the last.
+ */
+export type ClientListener = {
+  /** A part of the body. The chunk is good for the call only. */
+  onBody(chunk: Buffer): void
+  onBodyEnd(): void
+  /** More of the answer may be written. */
+  onAnswerDrain(): void
+  /** The whole answer is on its way. */
+  onSent(): void
+  /** The client went away, or broke its request: nothing arrives there any more. */
+  onGone(): void
+}
+
+/** Where the bytes of an answer go. */
+export type AnswerSink = {
+  /** False: wait for `onAnswerDrain`. The chunk is the sink's from then on. */
+  write(chunk: Buffer): boolean
+  end(): void
+  /** Ends it so that the client sees that it is not complete. Nothing is called any more. */
   abort(): void
+}
+
+/** One request, however it was carried. What is said to a client that is gone is said to nobody. */
+export type FrontRequest = AnswerSink & {
+  readonly head: FrontHead
+  readonly gone: boolean
   readonly responded: boolean
+  /** Once. Until then the body waits, and its client with it. */
+  listen(listener: ClientListener): void
+  /** Holds the body up, and its client with it. */
+  pause(): void
+  resume(): void
+  /** Sends the head at once. A body follows by `write` and `end`, of the length that the head says, if it says one. */
+  respond(head: ResponseHead): void
+  /** Answers whole, and closes the connection afterwards where `close` says so. Nothing is called any more. */
+  answer(head: ResponseHead, body: Uint8Array, options?: { close?: boolean }): void
+  /** Sends 101 and hands over the raw connection. Only with `head.upgrade`. Nothing is called any more. */
+  switchProtocols(headers: HeaderLines): Duplex
 }
 
 export type RequestHandler = (request: FrontRequest) => void

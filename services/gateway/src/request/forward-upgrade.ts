@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import {
   agentErrorOf,
@@ -10,15 +9,14 @@ import {
 import { TunnelError } from '@postern/tunnel'
 import type { FrontRequest } from '../front/front-interface.ts'
 import { headerValue } from '../front/header-values.ts'
-import { CuttableStream } from '../streams/cuttable-stream.ts'
-import { flow } from '../streams/flow.ts'
+import { CuttableStream, type FlowEnd } from '../streams/cuttable-stream.ts'
 import type { Framing } from '../streams/framing.ts'
 import type { Cut } from '../streams/live-requests.ts'
 import { carriesStatus, createSpdyFraming, spdyFarewell } from '../streams/spdy.ts'
 import { createWebSocketFraming, statusEncoding, webSocketFarewell } from '../streams/websocket.ts'
 import type { ClusterTunnels } from '../tunnels/cluster-tunnels.ts'
-import type { Cuttable, Outcome } from './forward.ts'
 import { statusText } from './kubernetes-status.ts'
+import type { Cuttable, Outcome } from './outcome.ts'
 import { readExactly } from './read-exactly.ts'
 import { badUpstream, clusterUnreachable, cutShort, lostAfterForwarding } from './refusal.ts'
 import { acceptResponseHead, parseResponseHead } from './response-head.ts'
@@ -43,7 +41,13 @@ export function forwardUpgrade(order: {
 }): Cuttable & { done: Promise<Outcome> } {
   const { request, clusterName } = order
   const gone = new AbortController()
-  request.gone.addEventListener('abort', () => gone.abort(), { once: true })
+  request.listen({
+    onBody() {},
+    onBodyEnd() {},
+    onAnswerDrain() {},
+    onSent() {},
+    onGone: () => gone.abort(),
+  })
   let cutBy: Cut | undefined
   let cutNow: (why: Cut) => void = () => gone.abort()
 
@@ -91,21 +95,35 @@ export function forwardUpgrade(order: {
   async function splice(head: ResponseHead, cluster: Duplex): Promise<Outcome> {
     const wanted = request.head.upgrade ?? 'websocket'
     const session = wanted === 'websocket' ? webSocketSession(head) : spdySession(head)
-    const through = new CuttableStream(session.framing)
-    cutNow = (why) => through.cut(session.farewell(why))
     const client = request.switchProtocols(switchingHeaders(wanted, head))
     order.onStarted(101)
-    client.pipe(cluster)
-    // As kube-apiserver does: when the client is done so is the cluster, after its last bytes.
-    client.once('end', () => destroyIn(CLOSING_MS, cluster))
-    const end = await flow(cluster, through, client)
+    let bytes = 0
+    const end = await new Promise<FlowEnd>((onEnd) => {
+      const through = new CuttableStream({
+        sink: {
+          write: (chunk) => client.write(chunk),
+          end: () => client.end(),
+          abort: () => client.destroy(),
+        },
+        framing: session.framing,
+        onEnd(how) {
+          bytes = through.bytes
+          onEnd(how)
+        },
+      })
+      cutNow = (why) => {
+        through.cut(session.farewell(why))
+        if (through.isOver) cluster.destroy()
+      }
+      carry(cluster, through, client)
+    })
     if (end === 'complete' || end === 'cut') await closed(client)
     else client.destroy()
     const commandStatus = session.status?.()
     return {
       kind: 'answered',
       code: 101,
-      bytes: through.bytes,
+      bytes,
       end,
       ...(cutBy === undefined ? {} : { cut: cutBy }),
       ...(commandStatus === undefined ? {} : { commandStatus }),
@@ -119,6 +137,24 @@ export function forwardUpgrade(order: {
       cutNow(why)
     },
   }
+}
+
+/** Joins the two connections: what the cluster says goes through what can be cut. */
+function carry(cluster: Duplex, through: CuttableStream, client: Duplex): void {
+  client.on('error', () => {})
+  client.on('drain', () => cluster.resume())
+  client.on('finish', () => through.sent())
+  client.on('close', () => through.gone())
+  cluster.on('data', (chunk: Buffer) => {
+    if (!through.write(chunk)) cluster.pause()
+    if (through.isOver) cluster.destroy()
+  })
+  cluster.on('end', () => through.end())
+  cluster.on('close', () => through.lose())
+  cluster.resume()
+  client.pipe(cluster)
+  // As kube-apiserver does: when the client is done so is the cluster, after its last bytes.
+  client.once('end', () => destroyIn(CLOSING_MS, cluster))
 }
 
 type UpgradedSession = {
@@ -187,7 +223,7 @@ async function closed(client: Duplex): Promise<void> {
   // Nobody reads it any more, and an end that is not read is not seen.
   client.unpipe()
   client.resume()
-  await once(client, 'close')
+  await new Promise<void>((resolve) => client.once('close', () => resolve()))
 }
 
 function destroyIn(ms: number, stream: Duplex): void {

@@ -1,12 +1,17 @@
-import { type Readable, Transform } from 'node:stream'
-import type { ResponseHead } from '@postern/kube-http'
-import { MuxClosedError, MuxResetError, type MuxSession, toDuplex } from '@postern/mux'
-import type { FrontRequest } from '../front/front-interface.ts'
-import { CuttableStream } from '../streams/cuttable-stream.ts'
-import { type FlowEnd, flow } from '../streams/flow.ts'
+import { contentLengthOf, type ResponseHead } from '@postern/kube-http'
+import {
+  MuxClosedError,
+  MuxResetError,
+  type MuxSession,
+  type MuxStream,
+  type StreamReceiver,
+} from '@postern/mux'
+import type { ClientListener, FrontRequest } from '../front/front-interface.ts'
+import { CuttableStream, type FlowEnd } from '../streams/cuttable-stream.ts'
 import type { Cut } from '../streams/live-requests.ts'
-import { watchEvents } from '../streams/watch.ts'
+import { type WatchEvents, watchEvents } from '../streams/watch.ts'
 import { statusText } from './kubernetes-status.ts'
+import { type Cuttable, type Outcome, refused } from './outcome.ts'
 import {
   clusterUnreachable,
   cutShort,
@@ -17,157 +22,216 @@ import {
 } from './refusal.ts'
 import { acceptResponseHead, parseResponseHead } from './response-head.ts'
 
-/** How a request that was forwarded, or could not be, has ended. */
-export type Outcome =
-  | { readonly kind: 'refused'; readonly refusal: Refusal }
-  | {
-      readonly kind: 'answered'
-      readonly code: number
-      readonly bytes: number
-      readonly end: FlowEnd
-      readonly cut?: Cut
-      /** How the command of an exec ended, as its error channel said. */
-      readonly commandStatus?: string
-    }
-
-/** Something under way that can be ended from outside. */
-export type Cuttable = {
-  cut(why: Cut): void
-  /** Ends what its client resumes by itself, where that can be done without harm; else nothing. */
-  conclude?(why: Cut): void
-}
-
 const BODY_BYTES_MAX = 16 * 1024 * 1024
 const ANSWER_TIMEOUT_MS = 75_000
 
-/** Sends a plain request to the cluster's agent and the answer back, with the pressure of both sides. */
-export function forward(order: {
-  request: FrontRequest
+type Order = {
+  readonly request: FrontRequest
   /** Encoded, from the allow-list. */
-  head: Uint8Array
-  tunnel: MuxSession
-  clusterName: string
-  longRunning: boolean
-  isWatch: boolean
+  readonly head: Uint8Array
+  readonly tunnel: MuxSession
+  readonly clusterName: string
+  readonly longRunning: boolean
+  readonly isWatch: boolean
   /** It changes nothing: whatever became of it, it may be sent again. */
-  onlyReads: boolean
-  onStarted(code: number): void
-}): Cuttable & { done: Promise<Outcome> } {
-  const { request, clusterName, longRunning } = order
-  const lost = order.onlyReads ? lostWhileReading : lostAfterForwarding
-  let cutBy: Cut | undefined
-  let cutNow: (why: Cut) => void = () => {}
-  let concludeNow = () => false
+  readonly onlyReads: boolean
+  readonly onStarted: (code: number) => void
+  /** Once, when it is over. */
+  readonly onOutcome: (outcome: Outcome) => void
+  /** The answer could not be passed on: it is over by that. */
+  readonly onFailure: (error: unknown) => void
+}
 
-  async function run(): Promise<Outcome> {
-    const opened = open()
-    if ('refusal' in opened) return { kind: 'refused', refusal: opened.refusal }
-    const { head, body: stream } = opened
-    stream.on('error', () => {})
-    const stop = () => stream.destroy()
-    request.gone.addEventListener('abort', stop, { once: true })
-    cutNow = stop
-    const sending = limitBody(request.body, longRunning)
-    sending.on('error', stop)
-    request.body.on('error', stop)
-    sending.pipe(stream)
-    try {
-      const answer = await answerOf(head)
-      if ('refusal' in answer) return refuse(answer.refusal)
-      if (cutBy !== undefined) return refuse(cutShort(cutBy))
-      return await relay(answer, stream)
-    } finally {
-      request.gone.removeEventListener('abort', stop)
-      stop()
-    }
+/** Sends a plain request to the cluster's agent and the answer back, with the pressure of both sides. */
+export function forward(order: Order): Cuttable {
+  const forwarding = new Forwarding(order)
+  forwarding.start()
+  return forwarding
+}
 
-    function refuse(refusal: Refusal): Outcome {
-      const { errored } = sending
-      if (errored instanceof BodyTooLargeError) {
-        return { kind: 'refused', refusal: refusals.bodyTooLarge }
-      }
-      return { kind: 'refused', refusal: cutBy === undefined ? refusal : cutShort(cutBy) }
-    }
+class Forwarding implements Cuttable, ClientListener, StreamReceiver {
+  readonly #order: Order
+  #stream: MuxStream | undefined
+  #bodyBytes = 0
+  #answerTimer: NodeJS.Timeout | undefined
+  /** Set with the head of the answer. */
+  #through: CuttableStream | undefined
+  #events: WatchEvents | undefined
+  #code = 0
+  #cutBy: Cut | undefined
+  #isOver = false
+
+  constructor(order: Order) {
+    this.#order = order
   }
 
-  function open() {
+  start(): void {
+    const { request, tunnel, head, longRunning, clusterName } = this.#order
     try {
-      return toDuplex(order.tunnel.open(order.head))
+      this.#stream = tunnel.open(head)
     } catch (error) {
       if (!(error instanceof MuxClosedError)) throw error
-      return { refusal: clusterUnreachable(clusterName, 'its connection has just closed') }
+      this.#refuse(clusterUnreachable(clusterName, 'its connection has just closed'))
+      return
+    }
+    // What runs long may also take long to begin: a watch of a large list.
+    if (!longRunning) this.#answerTimer = setTimeout(() => this.#onLate(), ANSWER_TIMEOUT_MS)
+    this.#stream.receive(this)
+    request.listen(this)
+  }
+
+  cut(why: Cut): void {
+    this.#cutBy ??= why
+    if (this.#through === undefined) {
+      this.#refuse(cutShort(this.#cutBy))
+    } else {
+      this.#through.cut(this.#events?.farewell(statusText(cutShort(why))))
+      this.#stopSourceIfOver()
     }
   }
 
-  async function answerOf(head: Promise<Buffer>): Promise<ResponseHead | { refusal: Refusal }> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<'late'>((resolve) => {
-      // What runs long may also take long to begin: a watch of a large list.
-      if (!longRunning) timer = setTimeout(() => resolve('late'), ANSWER_TIMEOUT_MS)
-    })
+  conclude(why: Cut): void {
+    if (this.#through?.conclude() !== true) return
+    this.#cutBy ??= why
+    this.#stopSourceIfOver()
+  }
+
+  // What the client sends, and whether it still takes anything.
+
+  onBody(chunk: Buffer): void {
+    // A proxied stream has no bound of its own; everything kube-apiserver reads itself has.
+    this.#bodyBytes += chunk.length
+    if (!this.#order.longRunning && this.#bodyBytes > BODY_BYTES_MAX) {
+      if (this.#through === undefined) this.#refuse(refusals.bodyTooLarge)
+      else this.#stream?.reset('cancelled')
+      return
+    }
+    if (this.#stream?.write(chunk) === false) this.#order.request.pause()
+  }
+
+  onBodyEnd(): void {
+    this.#stream?.end()
+  }
+
+  onAnswerDrain(): void {
+    this.#stream?.resume()
+  }
+
+  onSent(): void {
+    this.#through?.sent()
+  }
+
+  onGone(): void {
+    this.#through?.gone()
+    // An intent gets its outcome, also where nobody is there to be answered.
+    this.#refuse(refusals.clientGoneUnanswered)
+  }
+
+  // What the cluster answers.
+
+  onHead(encoded: Buffer): void {
+    if (this.#isOver) return
+    clearTimeout(this.#answerTimer)
+    const head = acceptResponseHead(parseResponseHead(encoded))
+    if ('refusal' in head) {
+      this.#refuse(head.refusal)
+      return
+    }
     try {
-      const encoded = await Promise.race([head, late])
-      if (encoded === 'late') {
-        return { refusal: lostAfterForwarding(clusterName, 'no answer came in time') }
-      }
-      return acceptResponseHead(parseResponseHead(encoded))
+      this.#answer(head)
     } catch (error) {
-      return { refusal: failureOf(error) }
-    } finally {
-      clearTimeout(timer)
+      this.#stop()
+      this.#order.onFailure(error)
     }
   }
 
-  function failureOf(error: unknown): Refusal {
-    if (error instanceof MuxResetError && error.by === 'peer') {
-      // `refused` promises that the other side has done nothing with it.
-      if (error.code === 'refused') return clusterUnreachable(clusterName, error.message)
-      if (error.code === 'overloaded') return lost(clusterName, 'it was overloaded')
-      return lost(clusterName, error.message)
+  onData(chunk: Buffer): void {
+    if (this.#through?.write(chunk) === false) this.#stream?.pause()
+    this.#stopSourceIfOver()
+  }
+
+  onEnd(): void {
+    if (this.#through === undefined) this.#refuse(this.#lost('it ended without an answer'))
+    else this.#through.end()
+  }
+
+  onDrain(): void {
+    this.#order.request.resume()
+  }
+
+  onClose(error: Error | undefined): void {
+    if (error === undefined) return
+    if (this.#through === undefined) this.#refuse(this.#failureOf(error))
+    else this.#through.lose()
+  }
+
+  #answer(head: ResponseHead): void {
+    const { request, isWatch, longRunning, onStarted } = this.#order
+    this.#code = head.status
+    this.#events = isWatch ? watchEvents(head) : undefined
+    this.#through = new CuttableStream({
+      sink: request,
+      framing: this.#events?.framing,
+      // A watch may end at any time: its client goes on where the last event left it.
+      mayEnd: this.#events !== undefined,
+      lengthBytes: bodyBytesOf(request.head.method, head),
+      onEnd: (end) => this.#onEnded(end),
+    })
+    request.respond(head)
+    if (longRunning) onStarted(head.status)
+  }
+
+  #onEnded(end: FlowEnd): void {
+    const bytes = this.#through?.bytes ?? 0
+    const cut = this.#cutBy === undefined ? {} : { cut: this.#cutBy }
+    this.#finish({ kind: 'answered', code: this.#code, bytes, end, ...cut })
+  }
+
+  /** What was said to the client is the end of it: the cluster need not go on. */
+  #stopSourceIfOver(): void {
+    const stream = this.#stream
+    if (this.#through?.isOver === true && stream?.closed === false) stream.reset('cancelled')
+  }
+
+  #onLate(): void {
+    this.#refuse(lostAfterForwarding(this.#order.clusterName, 'no answer came in time'))
+  }
+
+  #failureOf(error: Error): Refusal {
+    if (!(error instanceof MuxResetError) || error.by !== 'peer') {
+      return this.#lost('the connection to its agent broke')
     }
-    return lost(clusterName, 'the connection to its agent broke')
+    // `refused` promises that the other side has done nothing with it.
+    if (error.code === 'refused') return clusterUnreachable(this.#order.clusterName, error.message)
+    return this.#lost(error.code === 'overloaded' ? 'it was overloaded' : error.message)
   }
 
-  async function relay(head: ResponseHead, source: Readable): Promise<Outcome> {
-    const events = order.isWatch ? watchEvents(head) : undefined
-    const through = new CuttableStream(events?.framing)
-    cutNow = (why) => through.cut(events?.farewell(statusText(cutShort(why))))
-    concludeNow = () => through.conclude()
-    const client = request.respond(head)
-    if (longRunning) order.onStarted(head.status)
-    // A watch may end at any time: its client goes on where the last event left it.
-    const end = await flow(source, through, client, { mayEnd: events !== undefined })
-    if (!client.writableFinished) request.abort()
-    const cut = cutBy === undefined ? {} : { cut: cutBy }
-    return { kind: 'answered', code: head.status, bytes: through.bytes, end, ...cut }
+  #lost(why: string): Refusal {
+    const { onlyReads, clusterName } = this.#order
+    return onlyReads ? lostWhileReading(clusterName, why) : lostAfterForwarding(clusterName, why)
   }
 
-  return {
-    done: run(),
-    cut(why) {
-      cutBy ??= why
-      cutNow(why)
-    },
-    conclude(why) {
-      if (concludeNow()) cutBy ??= why
-    },
+  #refuse(refusal: Refusal): void {
+    this.#finish(refused(refusal))
+  }
+
+  #finish(outcome: Outcome): void {
+    if (this.#isOver) return
+    this.#stop()
+    this.#order.onOutcome(outcome)
+  }
+
+  #stop(): void {
+    this.#isOver = true
+    clearTimeout(this.#answerTimer)
+    // Also where the answer is whole: what is left of the body goes nowhere.
+    if (this.#stream?.closed === false) this.#stream.reset('cancelled')
   }
 }
 
-class BodyTooLargeError extends Error {
-  override readonly name = 'BodyTooLargeError'
-}
-
-/** A proxied stream has no bound of its own; everything kube-apiserver reads itself has. */
-function limitBody(body: Readable, longRunning: boolean): Transform {
-  let bytes = 0
-  const limited = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length
-      if (!longRunning && bytes > BODY_BYTES_MAX)
-        done(new BodyTooLargeError('the body is too large'))
-      else done(null, chunk)
-    },
-  })
-  return body.pipe(limited)
+/** How long the body of an answer says to be; `undefined` where it does not, or has none. */
+function bodyBytesOf(method: string, { status, headers }: ResponseHead): number | undefined {
+  if (method === 'HEAD' || status === 204 || status === 304) return undefined
+  const length = contentLengthOf(headers)
+  return typeof length === 'number' ? length : undefined
 }

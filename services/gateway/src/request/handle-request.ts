@@ -17,11 +17,12 @@ import type { ClusterTunnels } from '../tunnels/cluster-tunnels.ts'
 import { type Admission, type AdmissionView, type Admitted, admit } from './admit.ts'
 import { auditSubject } from './audit-subject.ts'
 import { clusterHead } from './cluster-head.ts'
-import { type Cuttable, forward, type Outcome } from './forward.ts'
+import { forward } from './forward.ts'
 import { forwardUpgrade } from './forward-upgrade.ts'
 import { answerRefusal } from './kubernetes-status.ts'
+import { type Cuttable, type Outcome, refused } from './outcome.ts'
 import { denied, type Refusal, refusals, tooMany } from './refusal.ts'
-import { openWay, type Way } from './way-to-cluster.ts'
+import { openWay, type SessionsAtHand, type Way, wayAtHand } from './way-to-cluster.ts'
 
 export type RequestNeeds = {
   readonly gateway: string
@@ -29,7 +30,7 @@ export type RequestNeeds = {
   readonly positions: () => Positions
   readonly now: () => Date
   readonly limiter: RequestLimiter
-  readonly sessionOf: (userId: string, clusterId: string) => Promise<GatewaySession>
+  readonly sessions: SessionsAtHand
   readonly activity: SessionActivity
   readonly spoolHasRoom: () => boolean
   readonly recorder: Recorder
@@ -40,157 +41,237 @@ export type RequestNeeds = {
   readonly log: Log
 }
 
-/** What a request is called and when it came: the same in every record of it. */
-type Facts = { readonly auditId: string; readonly receivedAt: Date; readonly traceparent: string }
-
 /** The way of a request: decide, record, send on, record what became of it. */
 export function createRequestHandler(needs: RequestNeeds): RequestHandler {
-  return (request) => {
-    const receivedAt = needs.now()
-    const auditId = newId('audit')
-    const span = startSpan('gateway.request', {
+  return (request) => new RequestRun(request, needs).run()
+}
+
+/** Each step calls the next. What is at hand is not waited for: most requests are on their way in one call. */
+class RequestRun {
+  readonly #request: FrontRequest
+  readonly #needs: RequestNeeds
+  readonly #receivedAt: Date
+  readonly #auditId = newId('audit')
+  readonly #step: ReturnType<typeof startSpan>
+  #admission: Admission | undefined
+  /** What it was decided from: a request that waits is recorded when that is other already. */
+  #positions: Positions | undefined
+  #session: GatewaySession | undefined
+  /** What to call when it is over, whatever became of it. */
+  readonly #onOver: (() => void)[] = []
+  #isOver = false
+
+  constructor(request: FrontRequest, needs: RequestNeeds) {
+    this.#request = request
+    this.#needs = needs
+    this.#receivedAt = needs.now()
+    this.#step = startSpan('gateway.request', {
       parent: parseTraceparent(headerValue(request.head.headers, 'traceparent')),
       kind: 'server',
-      attributes: { 'postern.audit_id': auditId, 'http.request.method': request.head.method },
+      attributes: { 'postern.audit_id': this.#auditId, 'http.request.method': request.head.method },
     })
-    const facts = { auditId, receivedAt, traceparent: toTraceparent(span.trace) }
-    span
-      .run(() => handle(request, facts, needs))
-      .catch((error: unknown) => {
-        needs.log.error({ err: error, auditId }, 'request failed')
-        span.span.setStatus({ code: SpanStatusCode.ERROR })
-        if (request.responded) request.abort()
-        else answerRefusal(request, refusals.internal, { auditId, path: '/' })
-      })
-      .finally(() => span.span.end())
-  }
-}
-
-async function handle(request: FrontRequest, facts: Facts, needs: RequestNeeds): Promise<void> {
-  const { view, positions, gateway, signals } = needs
-  const { auditId, receivedAt } = facts
-  const admission = admit(request.head, view, receivedAt)
-  // Those that it was decided from: a request that waits is recorded when they are others already.
-  const decidedFrom = positions()
-  const subject = (session?: GatewaySession, refusal?: Refusal): AuditSubject =>
-    auditSubject({
-      auditId,
-      receivedAt,
-      head: request.head,
-      known: admission.known,
-      allowed: 'admitted' in admission,
-      reason: refusal?.message,
-      positions: decidedFrom,
-      gateway,
-      ...(session === undefined ? {} : { session }),
-    })
-  const outcome = 'admitted' in admission ? 'admitted' : 'refused'
-  signals.admissionSeconds.observe(
-    { outcome },
-    (needs.now().getTime() - receivedAt.getTime()) / 1000,
-  )
-
-  if ('refusal' in admission) {
-    refuse(request, admission, subject(undefined, admission.refusal), facts, needs)
-    return
-  }
-  const { admitted } = admission
-  const kind = admitted.longRunning ? 'stream' : admitted.discovery ? 'discovery' : 'short'
-  const admittance = needs.limiter.admit(admitted.caller.userId, kind, receivedAt.getTime())
-  if ('refused' in admittance) {
-    const outcome: Outcome = { kind: 'refused', refusal: tooMany(admittance.refused) }
-    close(request, outcome, subject(), { auditId, verb: verbClass(admitted.info) }, needs)
-    return
-  }
-  try {
-    await carry(request, admitted, subject, facts, needs)
-  } finally {
-    admittance.release()
-  }
-}
-
-/** Everything between the decision and the outcome record. */
-async function carry(
-  request: FrontRequest,
-  admitted: Admitted,
-  subjectOf: (session?: GatewaySession) => AuditSubject,
-  facts: Facts,
-  needs: RequestNeeds,
-): Promise<void> {
-  const { recorder, signals, live, activity } = needs
-  const { auditId } = facts
-  const end = (outcome: Outcome, subject: AuditSubject) => {
-    close(request, outcome, subject, { auditId, verb: verbClass(admitted.info) }, needs)
   }
 
-  // Before anything is made for the request: what cannot be recorded does not begin.
-  if (admitted.needsIntent && !needs.spoolHasRoom()) {
-    end({ kind: 'refused', refusal: refusals.spoolFull }, subjectOf())
-    return
+  run(): void {
+    this.#orFail(() => this.#decide())
   }
-  const way = await openWay(admitted, needs)
-  if ('refusal' in way) {
-    end({ kind: 'refused', refusal: way.refusal }, subjectOf())
-    return
-  }
-  const { session } = way
-  const subject = subjectOf(session)
-  activity.touch(session.id)
 
-  if (admitted.needsIntent) {
-    const stop = signals.intentSeconds.startTimer()
-    try {
-      await recorder.durable(subject, { stage: 'RequestReceived' })
-    } catch (error) {
-      needs.log.error({ err: error, auditId }, 'audit intent could not be made durable')
-      end({ kind: 'refused', refusal: refusals.spoolFull }, subject)
+  #decide(): void {
+    const { view, positions, signals, limiter, spoolHasRoom } = this.#needs
+    const at = this.#receivedAt
+    const admission = admit(this.#request.head, view, at)
+    this.#admission = admission
+    this.#positions = positions()
+    const outcome = 'admitted' in admission ? 'admitted' : 'refused'
+    const seconds = (this.#needs.now().getTime() - at.getTime()) / 1000
+    signals.admissionSeconds.observe({ outcome }, seconds)
+    if ('refusal' in admission) {
+      this.#end(refused(admission.refusal))
       return
-    } finally {
-      stop()
     }
-  } else if (admitted.longRunning) {
-    recorder.note(subject, { stage: 'RequestReceived' })
+    const { admitted } = admission
+    const kind = admitted.longRunning ? 'stream' : admitted.discovery ? 'discovery' : 'short'
+    const admittance = limiter.admit(admitted.caller.userId, kind, at.getTime())
+    if ('refused' in admittance) {
+      this.#end(refused(tooMany(admittance.refused)))
+      return
+    }
+    this.#onOver.push(admittance.release)
+    // Before anything is made for the request: what cannot be recorded does not begin.
+    if (admitted.needsIntent && !spoolHasRoom()) {
+      this.#end(refused(refusals.spoolFull))
+      return
+    }
+    const way = admitted.needsIntent ? undefined : wayAtHand(admitted, this.#needs)
+    if (way !== undefined) {
+      this.#session = way.session
+      this.#begin(admitted, way)
+    } else {
+      const prepared = this.#step.run(() => this.#prepare(admitted))
+      prepared.catch((error: unknown) => this.#fail(error))
+    }
   }
 
-  const right: Right = {
-    tokenSha256: admitted.caller.tokenSha256,
-    userId: admitted.caller.userId,
-    clusterId: admitted.cluster.id,
+  /** Waits for what the request needs: a session, a tunnel, its intent on the disk. */
+  async #prepare(admitted: Admitted): Promise<void> {
+    const { recorder, signals, log } = this.#needs
+    const way = await openWay(admitted, this.#needs)
+    if ('refusal' in way) {
+      this.#end(refused(way.refusal))
+      return
+    }
+    this.#session = way.session
+    if (admitted.needsIntent) {
+      const stop = signals.intentSeconds.startTimer()
+      try {
+        await recorder.durable(this.#subject(), { stage: 'RequestReceived' })
+      } catch (error) {
+        log.error({ err: error, auditId: this.#auditId }, 'audit intent could not be made durable')
+        this.#end(refused(refusals.spoolFull))
+        return
+      } finally {
+        stop()
+      }
+    }
+    const lapsed = this.#request.gone
+      ? refusals.clientGone
+      : whyLapsed(rightOf(admitted, way.session), this.#needs)
+    if (lapsed !== undefined) this.#end(refused(lapsed))
+    else this.#orFail(() => this.#begin(admitted, way))
+  }
+
+  /** Nothing waits between the last look at the right and here: no revocation can come in between. */
+  #begin(admitted: Admitted, way: Way): void {
+    const { activity, live, recorder, signals } = this.#needs
+    const { session, tunnel } = way
+    activity.touch(session.id)
+    if (admitted.longRunning && !admitted.needsIntent) {
+      recorder.note(this.#subject(), { stage: 'RequestReceived' })
+    }
+    const running = this.#start(admitted, way)
+    if (this.#isOver) return
+    const ended = live.add({
+      ...rightOf(admitted, session),
+      grace: this.#request.head.upgrade === undefined ? 'short' : 'none',
+      via: tunnel,
+      conclude: (why) => running.conclude?.(why),
+      cut(why) {
+        signals.cuts.inc({ code: String(why.code) })
+        running.cut(why)
+      },
+    })
+    this.#whenOver(ended)
+    if (admitted.longRunning) this.#whenOver(activity.streamOpened(session.id))
+  }
+
+  /** Puts the request on its way; from here on it may have been carried out. */
+  #start(admitted: Admitted, { session, tunnel }: Way): Cuttable {
+    const { cluster, info, longRunning, target } = admitted
+    const { tunnels, selfReview } = this.#needs
+    const request = this.#request
+    const auditId = this.#auditId
+    const traceparent = toTraceparent(this.#step.trace)
+    const sessionId = session.id
+    const head = () => clusterHead(request.head, { target, sessionId, auditId, traceparent })
+    const onStarted = (code: number) => this.#started(code)
+    if (request.head.upgrade !== undefined) {
+      const names = { clusterId: cluster.id, clusterName: cluster.name }
+      return this.#awaited(forwardUpgrade({ request, head: head(), tunnels, ...names, onStarted }))
+    }
+    if (admitted.kind === 'self-review') {
+      const order = { request, admitted, sessionId, tunnel, auditId, traceparent }
+      return this.#awaited(answerSelfReview(order, selfReview))
+    }
+    return forward({
+      request,
+      head: head(),
+      tunnel,
+      clusterName: cluster.name,
+      longRunning,
+      isWatch: info.verb === 'watch',
+      onlyReads: isReadOnly(request.head.method, info),
+      onStarted,
+      onOutcome: (outcome) => this.#orFail(() => this.#end(outcome)),
+      onFailure: (error) => this.#fail(error),
+    })
+  }
+
+  #awaited(running: Cuttable & { done: Promise<Outcome> }): Cuttable {
+    running.done.then((outcome) => this.#end(outcome)).catch((error: unknown) => this.#fail(error))
+    return running
+  }
+
+  #started(code: number): void {
+    this.#needs.recorder.note(this.#subject(), { stage: 'ResponseStarted', response: { code } })
+  }
+
+  #whenOver(done: () => void): void {
+    if (this.#isOver) done()
+    else this.#onOver.push(done)
+  }
+
+  /** Writes the outcome, and answers where nobody has answered yet. */
+  #end(outcome: Outcome): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    for (const done of this.#onOver) done()
+    this.#step.span.end()
+    const { recorder, signals } = this.#needs
+    const refusal = outcome.kind === 'refused' ? outcome.refusal : undefined
+    const code = outcome.kind === 'refused' ? outcome.refusal.code : outcome.code
+    const known = this.#admission?.known ?? {}
+    const subject = this.#subject(refusal)
+    // What needs no valid token can be sent by anybody, as often as they like.
+    if (known.caller === undefined) recorder.noteAnonymous(subject, responseStage(outcome))
+    else recorder.note(subject, responseStage(outcome))
+    signals.requests.inc({ verb: verbClass(known.info), code: String(code) })
+    if (refusal !== undefined && !this.#request.responded) this.#refuse(refusal)
+  }
+
+  #refuse(refusal: Refusal): void {
+    const facts = { auditId: this.#auditId, path: pathOf(this.#request) }
+    answerRefusal(this.#request, refusal, facts)
+  }
+
+  #orFail(step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** Every intent gets its outcome, also where the gateway itself failed. */
+  #fail(error: unknown): void {
+    this.#needs.log.error({ err: error, auditId: this.#auditId }, 'request failed')
+    this.#step.span.setStatus({ code: SpanStatusCode.ERROR })
+    if (this.#request.responded) this.#request.abort()
+    if (!this.#isOver) this.#end(refused(refusals.internal))
+    else if (!this.#request.responded) this.#refuse(refusals.internal)
+  }
+
+  #subject(refusal?: Refusal): AuditSubject {
+    return auditSubject({
+      auditId: this.#auditId,
+      receivedAt: this.#receivedAt,
+      head: this.#request.head,
+      known: this.#admission?.known ?? {},
+      allowed: this.#admission !== undefined && 'admitted' in this.#admission,
+      reason: refusal?.message,
+      positions: this.#positions ?? this.#needs.positions(),
+      gateway: this.#needs.gateway,
+      ...(this.#session === undefined ? {} : { session: this.#session }),
+    })
+  }
+}
+
+function rightOf({ caller, cluster, info }: Admitted, session: GatewaySession): Right {
+  return {
+    tokenSha256: caller.tokenSha256,
+    userId: caller.userId,
+    clusterId: cluster.id,
     sessionId: session.id,
-    attributes: admitted.info,
-  }
-  const lapsed = request.gone.aborted ? refusals.clientGone : whyLapsed(right, needs)
-  if (lapsed !== undefined) {
-    end({ kind: 'refused', refusal: lapsed }, subject)
-    return
-  }
-  // Nothing waits between that look and the registration: no revocation can come in between.
-  const running = startOrFail(request, admitted, way, subject, facts, needs)
-  if (running === undefined) {
-    end({ kind: 'refused', refusal: refusals.internal }, subject)
-    return
-  }
-  const ended = live.add({
-    ...right,
-    grace: request.head.upgrade === undefined ? 'short' : 'none',
-    via: way.tunnel,
-    conclude: (why) => running.conclude?.(why),
-    cut(why) {
-      signals.cuts.inc({ code: String(why.code) })
-      running.cut(why)
-    },
-  })
-  const closed = admitted.longRunning ? activity.streamOpened(session.id) : undefined
-  try {
-    end(await running.done, subject)
-  } catch (error) {
-    needs.log.error({ err: error, auditId }, 'request failed')
-    if (request.responded) request.abort()
-    // Every intent gets its outcome, also where the gateway itself failed.
-    end({ kind: 'refused', refusal: refusals.internal }, subject)
-  } finally {
-    ended()
-    closed?.()
+    attributes: info,
   }
 }
 
@@ -201,83 +282,10 @@ function whyLapsed(right: Right, { view, live }: RequestNeeds): Refusal | undefi
   return review.holds ? undefined : denied(review.why)
 }
 
-function startOrFail(...order: Parameters<typeof start>): ReturnType<typeof start> | undefined {
-  try {
-    return start(...order)
-  } catch (error) {
-    const [, , , , { auditId }, { log }] = order
-    log.error({ err: error, auditId }, 'request failed before it was sent')
-    return undefined
-  }
-}
-
-/** Puts the request on its way; from here on it may have been carried out. */
-function start(
-  request: FrontRequest,
-  admitted: Admitted,
-  { session, tunnel }: Way,
-  subject: AuditSubject,
-  facts: Facts,
-  needs: RequestNeeds,
-): Cuttable & { done: Promise<Outcome> } {
-  const { cluster, info, longRunning } = admitted
-  const { auditId, traceparent } = facts
-  const sessionId = session.id
-  const { target } = admitted
-  const head = () => clusterHead(request.head, { target, sessionId, auditId, traceparent })
-  const onStarted = (code: number) =>
-    needs.recorder.note(subject, { stage: 'ResponseStarted', response: { code } })
-  if (request.head.upgrade !== undefined) {
-    const { tunnels } = needs
-    const names = { clusterId: cluster.id, clusterName: cluster.name }
-    return forwardUpgrade({ request, head: head(), tunnels, ...names, onStarted })
-  }
-  if (admitted.kind === 'self-review') {
-    const order = { request, admitted, sessionId, tunnel, auditId, traceparent }
-    return answerSelfReview(order, needs.selfReview)
-  }
-  const isWatch = info.verb === 'watch'
-  const clusterName = cluster.name
-  const onlyReads = isReadOnly(request.head.method, info)
-  const how = { clusterName, longRunning, isWatch, onlyReads, onStarted }
-  return forward({ request, head: head(), tunnel, ...how })
-}
-
 /** Whatever a proxied server makes of a GET is unknown here. */
 function isReadOnly(method: string, info: Admitted['info']): boolean {
   const isProxied = info.verb === 'proxy' || info.subresource === 'proxy'
   return (method === 'GET' || method === 'HEAD') && !isProxied
-}
-
-function refuse(
-  request: FrontRequest,
-  { refusal, known }: Extract<Admission, { refusal: Refusal }>,
-  subject: AuditSubject,
-  { auditId }: Facts,
-  needs: RequestNeeds,
-): void {
-  const stage = responseStage({ kind: 'refused', refusal })
-  // What needs no valid token can be sent by anybody, as often as they like.
-  if (known.caller === undefined) needs.recorder.noteAnonymous(subject, stage)
-  else needs.recorder.note(subject, stage)
-  needs.signals.requests.inc({ verb: verbClass(known.info), code: String(refusal.code) })
-  answerRefusal(request, refusal, { auditId, path: pathOf(request) })
-}
-
-/** Writes the outcome, and answers where nobody has answered yet. */
-function close(
-  request: FrontRequest,
-  outcome: Outcome,
-  subject: AuditSubject,
-  facts: { auditId: string; verb: string },
-  needs: RequestNeeds,
-): void {
-  const code = outcome.kind === 'refused' ? outcome.refusal.code : outcome.code
-  needs.recorder.note(subject, responseStage(outcome))
-  needs.signals.requests.inc({ verb: facts.verb, code: String(code) })
-  if (outcome.kind === 'refused' && !request.responded) {
-    answerRefusal(request, outcome.refusal, { auditId: facts.auditId, path: pathOf(request) })
-  }
 }
 
 function responseStage(outcome: Outcome) {

@@ -72,10 +72,11 @@ export const refusals = {
     message: 'the client went away, or broke its request, before anything was sent to the cluster',
     close: true,
   },
-  draining: {
-    code: 503,
-    message: 'this gateway is stopping. Nothing was sent to the cluster.',
-    retryAfterSeconds: 1,
+  clientGoneUnanswered: {
+    code: 400,
+    message:
+      'the client went away, or broke its request, before the cluster had answered: what it asked ' +
+      'may have been carried out',
     close: true,
   },
   internal: {

@@ -1,6 +1,7 @@
 import {
   type AgentError,
   agentErrorOf,
+  contentLengthOf,
   decodeResponseHead,
   forwardableResponseHeaders,
   HeadError,
@@ -31,7 +32,11 @@ export function acceptResponseHead(
   if (status < 200 || status > 599) return { refusal: badUpstream('its status has no meaning') }
   // A redirect would have the client send its token elsewhere (CVE-2022-3172).
   if (isForwardingRedirect(head)) return { refusal: badUpstream('it was a redirect') }
-  return { status, headers: forwardableResponseHeaders(headers) }
+  const forwardable = forwardableResponseHeaders(headers)
+  if (contentLengthOf(forwardable) === undefined) {
+    return { refusal: badUpstream('its length is malformed') }
+  }
+  return { status, headers: forwardable }
 }
 
 /** The agent answered by itself: in every case nothing was sent to the cluster. */

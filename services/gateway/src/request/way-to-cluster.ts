@@ -10,11 +10,25 @@ import { clusterUnreachable, denied, type Refusal, refusals } from './refusal.ts
 /** What a request needs to get to its cluster. */
 export type Way = { readonly session: GatewaySession; readonly tunnel: MuxSession }
 
+export type SessionsAtHand = {
+  /** One that is open and whose account is ready. */
+  ready(userId: string, clusterId: string): GatewaySession | undefined
+  /** The same; asks for one where there is none. @throws SessionRefusedError */
+  sessionOf(userId: string, clusterId: string): Promise<GatewaySession>
+}
+
 export type WayNeeds = {
-  readonly sessionOf: (userId: string, clusterId: string) => Promise<GatewaySession>
+  readonly sessions: SessionsAtHand
   readonly tunnels: ClusterTunnels
   readonly signals: GatewaySignals
   readonly log: Log
+}
+
+/** The session and the tunnel, where neither has to be made. */
+export function wayAtHand({ caller, cluster }: Admitted, needs: WayNeeds): Way | undefined {
+  const session = needs.sessions.ready(caller.userId, cluster.id)
+  const tunnel = needs.tunnels.open(cluster.id)
+  return session === undefined || tunnel === undefined ? undefined : { session, tunnel }
 }
 
 /** The session and the tunnel, or why there is none: nothing has been sent yet. */
@@ -37,7 +51,7 @@ async function openSession(
 ): Promise<{ session: GatewaySession } | { refusal: Refusal }> {
   const stop = needs.signals.sessionSeconds.startTimer()
   try {
-    const session = await needs.sessionOf(caller.userId, cluster.id)
+    const session = await needs.sessions.sessionOf(caller.userId, cluster.id)
     stop({ outcome: 'open' })
     return { session }
   } catch (error) {

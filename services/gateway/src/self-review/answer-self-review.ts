@@ -11,8 +11,9 @@ import { z } from 'zod'
 import type { FrontRequest } from '../front/front-interface.ts'
 import { headerValue } from '../front/header-values.ts'
 import type { Admitted } from '../request/admit.ts'
-import type { Cuttable, Outcome } from '../request/forward.ts'
 import { answerJson } from '../request/kubernetes-status.ts'
+import type { Cuttable, Outcome } from '../request/outcome.ts'
+import { readBody } from '../request/read-body.ts'
 import { badUpstream, cutShort, lostAfterForwarding, type Refusal } from '../request/refusal.ts'
 import type { Cut } from '../streams/live-requests.ts'
 import { askCluster, type Question } from './ask-cluster.ts'
@@ -32,6 +33,8 @@ type Order = {
   readonly auditId: string
   readonly traceparent: string
 }
+
+type Asking = Order & { readonly gone: AbortSignal }
 
 type Answer = { readonly object: object; readonly code?: number } | { readonly refusal: Refusal }
 /** What the cluster said: its answer, its refusal of the question, or none. */
@@ -73,14 +76,16 @@ export function answerSelfReview(
 async function answerTo(order: Order, needs: SelfReviewNeeds): Promise<Answer> {
   const { info } = order.admitted
   if (info.resource === 'selfsubjectreviews') return whoAmI(order)
-  const content = await readBody(order.request)
-  if (content === undefined) return tooLarge()
+  const { content, gone } = readBody(order.request, QUESTION_BYTES_MAX)
+  const read = await content
+  if ('refusal' in read) return read
   // Where nothing is said kube-apiserver reads JSON.
   const contentType = headerValue(order.request.head.headers, 'content-type') ?? JSON_TYPE
-  const question = { content, contentType }
+  const question = { content: read.body, contentType }
+  const asking = { ...order, gone }
   return info.resource === 'selfsubjectaccessreviews'
-    ? await mayI(question, order, needs)
-    : await whatMayI(question, order, needs)
+    ? await mayI(question, asking, needs)
+    : await whatMayI(question, asking, needs)
 }
 
 /** With the session's account the cluster would name a ServiceAccount. */
@@ -112,7 +117,7 @@ function statusAnswer(status: { code: number; message: string }): Answer {
   return { object: kubeStatus(status), code: status.code }
 }
 
-async function mayI(asked: Question, order: Order, needs: SelfReviewNeeds): Promise<Answer> {
+async function mayI(asked: Question, order: Asking, needs: SelfReviewNeeds): Promise<Answer> {
   const { caller, cluster } = order.admitted
   const access = needs.compiled(caller.userId, cluster.id)
   const decide = (question: AccessQuestion) =>
@@ -143,7 +148,7 @@ async function mayI(asked: Question, order: Order, needs: SelfReviewNeeds): Prom
   return { object: accessReview(spec, together) }
 }
 
-async function whatMayI(asked: Question, order: Order, needs: SelfReviewNeeds): Promise<Answer> {
+async function whatMayI(asked: Question, order: Asking, needs: SelfReviewNeeds): Promise<Answer> {
   const { caller, cluster } = order.admitted
   const namespace = parseRulesReview(asked.content, asked.contentType)
   const said = await ask(order, asked)
@@ -168,7 +173,7 @@ async function whatMayI(asked: Question, order: Order, needs: SelfReviewNeeds): 
 }
 
 async function ask(
-  { request, admitted, tunnel, sessionId, auditId, traceparent }: Order,
+  { gone, admitted, tunnel, sessionId, auditId, traceparent }: Asking,
   question: Question,
 ): Promise<Asked> {
   const { target, cluster } = admitted
@@ -176,7 +181,7 @@ async function ask(
   const head = { sessionId, auditId, traceparent, method: 'POST', target: path }
   let answer: { head: ResponseHead; body: Buffer }
   try {
-    answer = await askCluster(tunnel, head, question, request.gone)
+    answer = await askCluster(tunnel, head, question, gone)
   } catch {
     return { refusal: lostAfterForwarding(cluster.name, 'it did not answer the review') }
   }
@@ -242,22 +247,6 @@ const rulesStatus = z.object({
   incomplete: z.boolean().default(false),
   evaluationError: z.string().default(''),
 })
-
-function tooLarge(): Answer {
-  return { refusal: { code: 413, message: 'a review has at most 256 KiB' } }
-}
-
-async function readBody({ body }: FrontRequest): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of body) {
-    if (!Buffer.isBuffer(chunk)) return undefined
-    bytes += chunk.length
-    if (bytes > QUESTION_BYTES_MAX) return undefined
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-}
 
 function parseJson(body: Buffer): unknown {
   try {

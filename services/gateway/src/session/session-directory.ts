@@ -73,7 +73,10 @@ export function createSessionDirectory(needs: {
   }
 
   return {
-    /** A session that is open and whose account is ready. Asks the session service only when it must. */
+    /** A session that is open and whose account is ready. */
+    ready,
+
+    /** The same. Asks the session service only when it must. */
     async sessionOf(userId: string, clusterId: string): Promise<GatewaySession> {
       const found = ready(userId, clusterId)
       if (found !== undefined) return found

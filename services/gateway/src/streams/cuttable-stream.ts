@@ -1,22 +1,48 @@
-import { Transform, type TransformCallback } from 'node:stream'
+import type { AnswerSink } from '../front/front-interface.ts'
 import type { Framing } from './framing.ts'
+
+/** How a flow of bytes to a client ended. */
+export type FlowEnd = 'complete' | 'cut' | 'source-lost' | 'client-gone'
 
 /** How long the rest of what is begun may take to arrive before the stream is cut in its middle. */
 const REST_MS = 500
+/** How long a client may take to read why its stream ends. */
+const FAREWELL_MS = 10_000
 const NOTHING = Buffer.alloc(0)
 
-/** Bytes on their way to a client that can be told, between two frames, why they end. */
-export class CuttableStream extends Transform {
+/**
+ * Bytes on their way to a client that can be told, between two frames, why they end. A clean end is
+ * passed on only where the source ended clean, or where it `mayEnd` and was lost between two frames.
+ */
+export class CuttableStream {
+  readonly #sink: AnswerSink
   readonly #framing: Framing | undefined
+  readonly #mayEnd: boolean
+  readonly #onEnd: (end: FlowEnd) => void
+  /** Of a body whose length was said: what is still to come. */
+  #owedBytes: number | undefined
   #farewell: Buffer | undefined
-  #over = false
-  #sourceLost = false
+  /** Set once nothing more of the source goes through: by whatever came first. */
+  #end: FlowEnd | undefined
+  #isSettled = false
+  #timer: NodeJS.Timeout | undefined
   #bytes = 0
 
-  /** Without a framing nothing can be put in between: a cut just aborts. */
-  constructor(framing?: Framing) {
-    super({ highWaterMark: 64 * 1024 })
-    this.#framing = framing
+  constructor(order: {
+    sink: AnswerSink
+    /** Without one nothing can be put in between: a cut just aborts. */
+    framing?: Framing | undefined
+    mayEnd?: boolean
+    /** How many bytes there will be, where that was said. */
+    lengthBytes?: number | undefined
+    /** The last byte is out, or never will be. The source may still have something to say: to nobody. */
+    onEnd: (end: FlowEnd) => void
+  }) {
+    this.#sink = order.sink
+    this.#framing = order.framing
+    this.#mayEnd = order.mayEnd ?? false
+    this.#owedBytes = order.lengthBytes
+    this.#onEnd = order.onEnd
   }
 
   /** What has gone through. */
@@ -24,22 +50,83 @@ export class CuttableStream extends Transform {
     return this.#bytes
   }
 
+  /** Nothing more of the source goes through. */
+  get isOver(): boolean {
+    return this.#end !== undefined
+  }
+
+  // What the source says.
+
+  /** False: wait until the sink has drained. */
+  write(chunk: Buffer): boolean {
+    if (this.#end !== undefined) return true
+    if (this.#owedBytes !== undefined) {
+      this.#owedBytes -= chunk.length
+      if (this.#owedBytes < 0) {
+        this.lose()
+        return true
+      }
+    }
+    this.#bytes += chunk.length
+    let at = 0
+    while (this.#framing !== undefined && at < chunk.length) {
+      at = this.#framing.advance(chunk, at)
+      if (this.#farewell !== undefined && this.#framing.atBoundary) {
+        this.#sink.write(chunk.subarray(0, at))
+        this.#sayFarewell(this.#farewell)
+        return true
+      }
+    }
+    return this.#sink.write(chunk)
+  }
+
+  /** The source has ended clean. */
+  end(): void {
+    if (this.#end !== undefined) return
+    if (this.#owedBytes !== undefined && this.#owedBytes > 0) {
+      this.lose()
+      return
+    }
+    clearTimeout(this.#timer)
+    this.#end = 'complete'
+    this.#sink.end()
+  }
+
+  /** No more will come. What came ends clean if it may end there, and is aborted if not. */
+  lose(): void {
+    if (this.#end !== undefined) return
+    if (this.#mayEnd && this.#framing?.atBoundary === true) {
+      clearTimeout(this.#timer)
+      this.#end = 'source-lost'
+      this.#sink.end()
+    } else {
+      this.#abort('source-lost')
+    }
+  }
+
+  // What becomes of the client.
+
+  sent(): void {
+    this.#settle()
+  }
+
+  gone(): void {
+    this.#end ??= 'client-gone'
+    this.#settle()
+  }
+
+  // What a revocation does.
+
   /** Sends the farewell at the next boundary, then ends; aborts if there is none in time. */
   cut(farewell: Buffer | undefined): void {
-    if (this.#over || this.destroyed) return
+    if (this.#end !== undefined) return
     if (this.#framing === undefined || farewell === undefined) {
-      this.destroy(new CutError())
+      this.#abort('cut')
       return
     }
     this.#farewell ??= farewell
-    if (this.#framing.atBoundary) {
-      this.#sayFarewell()
-      return
-    }
-    const timer = setTimeout(() => {
-      if (!this.#over) this.destroy(new CutError())
-    }, REST_MS)
-    this.once('close', () => clearTimeout(timer))
+    if (this.#framing.atBoundary) this.#sayFarewell(this.#farewell)
+    else this.#abortIn(REST_MS)
   }
 
   /**
@@ -47,55 +134,34 @@ export class CuttableStream extends Transform {
    * whether it will.
    */
   conclude(): boolean {
-    if (this.#over || this.destroyed || this.#framing === undefined) return false
+    if (this.#end !== undefined || this.#framing === undefined) return false
     this.#farewell ??= NOTHING
-    if (this.#framing.atBoundary) this.#sayFarewell()
+    if (this.#framing.atBoundary) this.#sayFarewell(this.#farewell)
     return true
   }
 
-  /** No more will come. What came ends clean if it ends at a boundary, and is aborted if not. */
-  endWithoutSource(): void {
-    if (this.#over || this.destroyed) return
-    this.#sourceLost = true
-    this.end()
+  #sayFarewell(farewell: Buffer): void {
+    this.#end = 'cut'
+    if (farewell.length > 0) this.#sink.write(farewell)
+    this.#abortIn(FAREWELL_MS)
+    this.#sink.end()
   }
 
-  override _flush(done: TransformCallback): void {
-    const isTorn = this.#sourceLost && this.#framing?.atBoundary !== true
-    done(isTorn ? new CutError() : null)
+  #abortIn(ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#abort('cut'), ms)
   }
 
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    if (this.#over) {
-      done()
-      return
-    }
-    this.#bytes += chunk.length
-    let at = 0
-    while (this.#framing !== undefined && at < chunk.length) {
-      at = this.#framing.advance(chunk, at)
-      if (this.#farewell !== undefined && this.#framing.atBoundary) {
-        this.push(chunk.subarray(0, at))
-        this.#sayFarewell()
-        done()
-        return
-      }
-    }
-    done(null, chunk)
+  #abort(end: FlowEnd): void {
+    this.#end ??= end
+    this.#sink.abort()
+    this.#settle()
   }
 
-  #sayFarewell(): void {
-    this.#over = true
-    this.push(this.#farewell)
-    this.push(null)
-  }
-}
-
-/** The right to what a stream carries has ended. */
-class CutError extends Error {
-  override readonly name = 'CutError'
-
-  constructor() {
-    super('the stream was cut')
+  #settle(): void {
+    if (this.#isSettled) return
+    this.#isSettled = true
+    clearTimeout(this.#timer)
+    this.#onEnd(this.#end ?? 'client-gone')
   }
 }

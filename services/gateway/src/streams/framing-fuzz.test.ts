@@ -122,19 +122,24 @@ test.each(farewells)(
       fc.asyncProperty(stream, fc.nat(), fc.nat(), async (bytes, first, second) => {
         const at = first % (bytes.length + 1)
         const next = at + (second % (bytes.length - at + 1))
-        const through = new CuttableStream(create())
         const out: Buffer[] = []
-        through.on('data', (chunk: Buffer) => out.push(chunk))
-        through.on('error', () => {})
-        const ended = new Promise<'end' | 'aborted'>((resolve) => {
-          through.on('end', () => resolve('end'))
-          through.on('close', () => resolve('aborted'))
+        const how = await new Promise<'end' | 'aborted'>((resolve) => {
+          const through = new CuttableStream({
+            sink: {
+              write: (chunk) => out.push(chunk) > 0,
+              end: () => resolve('end'),
+              abort: () => resolve('aborted'),
+            },
+            framing: create(),
+            onEnd() {},
+          })
+          through.write(bytes.subarray(0, at))
+          through.cut(farewell)
+          through.write(bytes.subarray(at, next))
+          through.write(bytes.subarray(next))
+          through.end()
+          through.sent()
         })
-        through.write(bytes.subarray(0, at))
-        through.cut(farewell)
-        through.write(bytes.subarray(at, next))
-        through.end(bytes.subarray(next))
-        const how = await ended
         const sent = Buffer.concat(out)
         const said = sent.subarray(0, Math.max(0, sent.length - farewell.length))
         const isFarewell = how === 'end' && sent.subarray(said.length).equals(farewell)

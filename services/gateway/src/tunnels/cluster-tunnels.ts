@@ -3,7 +3,9 @@ import type { ClusterUpgrade, GatewayDialer } from '@postern/tunnel'
 
 /** The ways to the clusters' agents: one shared session each, and connections for upgrades. */
 export type ClusterTunnels = {
-  /** A session that takes new streams. @throws TunnelError */
+  /** The session that takes new streams, where there is one. */
+  open(clusterId: string): MuxSession | undefined
+  /** The same; dials where there is none. @throws TunnelError */
   session(clusterId: string): Promise<MuxSession>
   /** @throws TunnelError */
   upgrade(clusterId: string, signal: AbortSignal): Promise<ClusterUpgrade>
@@ -31,10 +33,17 @@ export function createClusterTunnels(needs: {
     return session
   }
 
+  function open(clusterId: string): MuxSession | undefined {
+    const known = sessions.get(clusterId)
+    return known?.state === 'open' ? known : undefined
+  }
+
   return {
+    open,
+
     async session(clusterId) {
-      const known = sessions.get(clusterId)
-      if (known?.state === 'open') return known
+      const known = open(clusterId)
+      if (known !== undefined) return known
       // However many requests wait for the cluster, one of them dials.
       const running = dialing.get(clusterId)
       if (running !== undefined) return await running

@@ -8,7 +8,7 @@ import { createLog, createMetrics } from '@postern/telemetry'
 import { NoAgentError } from '@postern/tunnel'
 import { createRecorder } from '../../src/audit/recorder.ts'
 import { openSpool, type Spool } from '../../src/audit/spool.ts'
-import { createNodeFront } from '../../src/front/node-front.ts'
+import { createTlsFront } from '../../src/front/tls-front.ts'
 import { createRequestLimiter, type RequestLimits } from '../../src/limits/request-limits.ts'
 import { createTokenBucket } from '../../src/limits/token-bucket.ts'
 import { createRequestHandler } from '../../src/request/handle-request.ts'
@@ -88,16 +88,21 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
       burstPerUser: 1e6,
       ...options.limits,
     }),
-    async sessionOf(userId, clusterId) {
-      state.whileSessionOpens()
-      await Promise.resolve()
-      const expiresAtMs = Date.now() + 3_600_000
-      return { id: `session-of-${userId}`, userId, clusterId, account: 'ptr-account', expiresAtMs }
+    sessions: {
+      ready: () => undefined,
+      async sessionOf(userId, clusterId) {
+        state.whileSessionOpens()
+        await Promise.resolve()
+        const expiresAtMs = Date.now() + 3_600_000
+        const id = `session-of-${userId}`
+        return { id, userId, clusterId, account: 'ptr-account', expiresAtMs }
+      },
     },
     activity: createSessionActivity({ report: async () => {}, now, log }),
     spoolHasRoom: () => state.spoolRoom,
     recorder,
     tunnels: {
+      open: () => (state.agentOnline ? agent.session() : undefined),
       session: async (clusterId) => {
         if (!state.agentOnline) throw new NoAgentError(clusterId)
         return agent.session()
@@ -118,7 +123,7 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
     log,
   })
   const malformed: string[] = []
-  const front = createNodeFront({
+  const front = createTlsFront({
     host: '127.0.0.1',
     port: 0,
     certificate: material,

@@ -18,7 +18,12 @@ const AMBIGUOUS: readonly {
   { id: 'PN-19', name: 'two Host lines', bytes: get({ lines: ['Host: other'] }) },
   { id: 'PN-19', name: 'no Host line', bytes: (world) => get()(world).replace(/Host: .*\r\n/, '') },
   { id: 'PN-20', name: 'no HTTP version', bytes: () => `GET ${PODS}\r\n\r\n` },
-  { id: 'PN-21', name: 'HTTP/1.0', bytes: (world) => get()(world).replace('HTTP/1.1', 'HTTP/1.0') },
+  {
+    id: 'PN-21',
+    name: 'HTTP/1.0',
+    statuses: [400, 505],
+    bytes: (world) => get()(world).replace('HTTP/1.1', 'HTTP/1.0'),
+  },
   {
     id: 'PN-22',
     name: 'Transfer-Encoding: gzip, chunked',

@@ -1,0 +1,231 @@
+import type { Duplex } from 'node:stream'
+import type { HeaderLines, IncomingHead, ResponseHead } from '@postern/kube-http'
+import type { ClientListener, FrontHead, FrontRequest } from './front-interface.ts'
+import { httpDate } from './http-date.ts'
+import {
+  type AnswerFraming,
+  bodyEnd,
+  framed,
+  framingOf,
+  writeAnswerHead,
+  writeSwitchingHead,
+} from './http1-answer.ts'
+
+/** What a request needs of its connection. */
+export type ExchangeHost = {
+  readonly socket: Duplex
+  /** The body may move, or must not. */
+  bodyMoves(): void
+  /** The answer is written: the next request may be read, or the connection is done. */
+  answered(exchange: Http1Exchange): void
+  /** Whether no request is read behind this one. */
+  isLast(exchange: Http1Exchange): boolean
+  /** Calls `flush` before the event loop goes on. */
+  flushSoon(exchange: Http1Exchange): void
+  /** The connection is nobody's any more. */
+  handOver(): Duplex
+}
+
+/** So much of a small answer goes out in one write, and so in one TLS record. */
+const GATHER_BYTES = 16 * 1024
+
+/** One request on a connection, and its answer. */
+export class Http1Exchange implements FrontRequest {
+  readonly head: FrontHead
+  readonly incoming: IncomingHead
+  readonly #host: ExchangeHost
+  #listener: ClientListener | undefined
+  #isPaused = false
+  #isGone = false
+  #framing: AnswerFraming | undefined
+  #isEnded = false
+  #closes = false
+  #bodyIsThere: boolean
+  #gathered: (Buffer | string)[] = []
+  #gatheredBytes = 0
+
+  constructor(head: FrontHead, incoming: IncomingHead, host: ExchangeHost) {
+    this.head = head
+    this.incoming = incoming
+    this.#host = host
+    this.#bodyIsThere = incoming.bodyBytes === 0
+  }
+
+  get gone(): boolean {
+    return this.#isGone
+  }
+
+  get responded(): boolean {
+    return this.#framing !== undefined
+  }
+
+  /** The answer is written to its end: what is left of the body is for nobody. */
+  get ended(): boolean {
+    return this.#isEnded
+  }
+
+  /** The answer said that it is the last. */
+  get closes(): boolean {
+    return this.#closes
+  }
+
+  /** Somebody takes the body now. */
+  get wantsBody(): boolean {
+    return this.#listener !== undefined && !this.#isPaused && !this.#isGone
+  }
+
+  listen(listener: ClientListener): void {
+    if (this.#listener !== undefined) throw new Error('somebody listens already')
+    if (this.#isGone) {
+      listener.onGone()
+      return
+    }
+    this.#listener = listener
+    if (this.#bodyIsThere) listener.onBodyEnd()
+    else this.#host.bodyMoves()
+  }
+
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#host.bodyMoves()
+  }
+
+  respond(head: ResponseHead): void {
+    if (this.#isGone || this.responded) return
+    this.#begin(head)
+    this.#host.flushSoon(this)
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.#framing === undefined || this.#isGone || this.#isEnded) return true
+    // A chunk of no bytes would be the last.
+    if (chunk.length > 0) {
+      for (const part of framed(this.#framing, chunk)) this.#gather(part)
+      if (this.#gatheredBytes > GATHER_BYTES) this.flush()
+      else this.#host.flushSoon(this)
+    }
+    return !this.#host.socket.writableNeedDrain
+  }
+
+  end(): void {
+    if (this.#framing === undefined || this.#isGone || this.#isEnded) return
+    for (const part of bodyEnd(this.#framing)) this.#gather(part)
+    this.#finish(() => this.#onSent())
+  }
+
+  answer(head: ResponseHead, body: Uint8Array, { close = false } = {}): void {
+    if (this.#isGone || this.responded) return
+    this.#listener = undefined
+    this.#closes = close
+    const length = ['Content-Length', String(body.byteLength)] as const
+    const framing = this.#begin({ status: head.status, headers: [...head.headers, length] })
+    if (framing !== 'none') this.#gather(Buffer.from(body.buffer, body.byteOffset, body.byteLength))
+    this.#finish()
+  }
+
+  switchProtocols(headers: HeaderLines): Duplex {
+    if (this.head.upgrade === undefined) throw new Error('a plain request is not an upgrade')
+    this.#framing = 'none'
+    this.#isEnded = true
+    const { socket } = this.#host
+    socket.write(writeSwitchingHead(headers), 'latin1')
+    return this.#host.handOver()
+  }
+
+  abort(): void {
+    // Or a client might take it for a request that was not even read, and send it again.
+    this.flush()
+    this.#listener = undefined
+    this.#isGone = true
+    this.#host.socket.destroy()
+  }
+
+  /** Writes what was gathered. */
+  flush(onSent?: () => void): void {
+    const parts = this.#gathered
+    if (this.#isGone || (parts.length === 0 && onSent === undefined)) return
+    const bytes = this.#gatheredBytes
+    this.#gathered = []
+    this.#gatheredBytes = 0
+    const { socket } = this.#host
+    if (bytes <= GATHER_BYTES) {
+      socket.write(join(parts, bytes), onSent)
+      return
+    }
+    socket.cork()
+    for (const part of parts.slice(0, -1)) socket.write(part, 'latin1')
+    socket.write(parts.at(-1) ?? '', 'latin1', onSent)
+    socket.uncork()
+  }
+
+  // What the connection calls.
+
+  onBody(chunk: Buffer): void {
+    this.#listener?.onBody(chunk)
+  }
+
+  onBodyEnd(): void {
+    this.#bodyIsThere = true
+    this.#listener?.onBodyEnd()
+  }
+
+  onDrain(): void {
+    if (!this.#isEnded) this.#listener?.onAnswerDrain()
+  }
+
+  /** The connection is gone, or nothing of it can be believed any more. */
+  onGone(): void {
+    if (this.#isGone) return
+    this.#isGone = true
+    const listener = this.#listener
+    this.#listener = undefined
+    listener?.onGone()
+  }
+
+  #begin(head: ResponseHead): AnswerFraming {
+    this.#closes ||= this.#host.isLast(this)
+    this.#framing = framingOf(this.head.method, head)
+    const facts = { closes: this.#closes, date: httpDate() }
+    this.#gather(writeAnswerHead(head, this.#framing, facts))
+    return this.#framing
+  }
+
+  #finish(onSent?: () => void): void {
+    this.#isEnded = true
+    this.flush(onSent)
+    this.#host.answered(this)
+  }
+
+  #onSent(): void {
+    // What was on its way when the connection broke is called back like the rest.
+    if (this.#host.socket.destroyed) this.onGone()
+    if (this.#isGone) return
+    const listener = this.#listener
+    this.#listener = undefined
+    listener?.onSent()
+  }
+
+  #gather(part: Buffer | string): void {
+    this.#gathered.push(part)
+    this.#gatheredBytes += part.length
+  }
+}
+
+/** One character of a text is one byte. */
+function join(parts: readonly (Buffer | string)[], bytes: number): Buffer {
+  const [only] = parts
+  if (parts.length === 1 && Buffer.isBuffer(only)) return only
+  const joined = Buffer.allocUnsafe(bytes)
+  let at = 0
+  for (const part of parts) {
+    if (typeof part === 'string') joined.write(part, at, 'latin1')
+    else joined.set(part, at)
+    at += part.length
+  }
+  return joined
+}
