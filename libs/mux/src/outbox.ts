@@ -1,21 +1,31 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { BATCH_BYTES, giveBackBatchBuffer, takeBatchBuffer } from './batch-buffers.ts'
-import { type FrameType, HEADER_BYTES, PAYLOAD_BYTES_MAX, writeHeader } from './frame.ts'
+import { BufferPool } from './buffer-pool.ts'
+import { FrameType, HEADER_BYTES, writeHeader } from './frame.ts'
 
 export type Sender = {
   /** Puts its next frame into the outbox. Answers whether there is more. */
   sendFrame(): boolean
 }
 
+/** Bytes that wait, and move into a frame. */
+export type Queued = { moveTo(target: Buffer, at: number, length: number): void }
+
+/** What a TLS record carries at most (RFC 8446, 5.1). */
+const RECORD_BYTES = 16 * 1024
+/** A frame with less does not fill up a record: it goes on into the next. */
+const FRAME_BYTES_MIN = 1024
+/** What is written at once has at most so many bytes. */
+const BATCH_BYTES = 8 * RECORD_BYTES
+/** Of those that are free, 4 MiB are kept. */
+const batches = new BufferPool(BATCH_BYTES, 32)
 const NOTHING = new Uint8Array(0)
-/** What the largest frame needs: with less room left, a batch is full. */
-const FRAME_BYTES_MAX = HEADER_BYTES + PAYLOAD_BYTES_MAX
 
 /**
  * Everything that goes out on the socket. Frames are copied into a batch as they are made, and the
  * batch of one turn of the event loop is one write. Control frames and heads never wait; bytes of streams
- * go while the socket takes more, and take turns, a frame each, once it has not.
+ * go while the socket takes more, a frame of each stream in turn. A frame of bytes ends where a TLS record
+ * does, so that the other side reads it in one piece.
  */
 export class Outbox {
   readonly #socket: Duplex
@@ -43,13 +53,25 @@ export class Outbox {
     return this.#senders.size === 0 && !this.#socket.writableNeedDrain && !this.#closed
   }
 
+  /** How much the next frame of bytes may carry. */
+  get frameBytes(): number {
+    const toRecordEnd = RECORD_BYTES - (this.#used % RECORD_BYTES) - HEADER_BYTES
+    return toRecordEnd < FRAME_BYTES_MIN ? toRecordEnd + RECORD_BYTES : toRecordEnd
+  }
+
   frame(type: FrameType, streamId: number, payload: Uint8Array = NOTHING, more = false): void {
     if (this.#closed) return
-    const batch = this.#roomFor(HEADER_BYTES + payload.length)
-    writeHeader(batch, this.#used, type, streamId, payload.length, more)
-    batch.set(payload, this.#used + HEADER_BYTES)
-    this.#used += HEADER_BYTES + payload.length
-    this.#schedule()
+    const batch = this.#begin(type, streamId, payload.length, more)
+    batch.set(payload, this.#used)
+    this.#used += payload.length
+  }
+
+  /** A frame of bytes that wait. */
+  data(streamId: number, queued: Queued, length: number): void {
+    if (this.#closed) return
+    const batch = this.#begin(FrameType.DATA, streamId, length, false)
+    queued.moveTo(batch, this.#used, length)
+    this.#used += length
   }
 
   /** A frame that is ready, header and all. */
@@ -89,16 +111,24 @@ export class Outbox {
 
   #takeTurns(): void {
     for (const sender of this.#senders) {
-      if (this.#used + FRAME_BYTES_MAX > BATCH_BYTES) break
+      if (this.#used + HEADER_BYTES + FRAME_BYTES_MIN > BATCH_BYTES) break
       // Taken out and put in again: a Set goes on to what was added, so streams take turns.
       this.#senders.delete(sender)
       if (sender.sendFrame()) this.#senders.add(sender)
     }
   }
 
+  #begin(type: FrameType, streamId: number, length: number, more: boolean): Buffer {
+    const batch = this.#roomFor(HEADER_BYTES + length)
+    writeHeader(batch, this.#used, type, streamId, length, more)
+    this.#used += HEADER_BYTES
+    this.#schedule()
+    return batch
+  }
+
   #roomFor(bytes: number): Buffer {
     if (this.#used + bytes > BATCH_BYTES) this.#write()
-    this.#batch ??= takeBatchBuffer()
+    this.#batch ??= batches.take()
     return this.#batch
   }
 
@@ -109,7 +139,7 @@ export class Outbox {
     this.#batch = undefined
     this.#used = 0
     const bytes = batch.subarray(0, used)
-    if (this.#recycles) this.#socket.write(bytes, () => giveBackBatchBuffer(batch))
+    if (this.#recycles) this.#socket.write(bytes, () => batches.giveBack(batch))
     else this.#socket.write(bytes)
   }
 

@@ -1,11 +1,15 @@
+import { BufferPool } from './buffer-pool.ts'
 import { CREDIT_BYTES_MAX, WINDOW_BYTES } from './frame.ts'
 
-/** Small enough that streams take turns, large enough that headers cost nothing. */
-const FRAME_BYTES = 32 * 1024
+/** For what waits on all streams; of those that are free, 2 MiB are kept. */
+const blocks = new BufferPool(32 * 1024, 64)
 
-/** What was written on a stream and waits for credit and for its turn. */
+/** Bytes of a block that wait. */
+type Part = { readonly block: Buffer; start: number; end: number }
+
+/** What was written on a stream and waits for credit and for its turn, gathered in blocks. */
 export class SendQueue {
-  #chunks: Uint8Array[] = []
+  #parts: Part[] = []
   #credit = WINDOW_BYTES
   bytes = 0
   ended = false
@@ -21,7 +25,14 @@ export class SendQueue {
 
   /** Keeps a copy: what was written is its writer's again. */
   push(chunk: Uint8Array): void {
-    this.#chunks.push(Buffer.from(chunk))
+    for (let at = 0; at < chunk.length; ) {
+      const part = this.#partWithRoom()
+      const room = part.block.length - part.end
+      const piece = chunk.length - at > room ? chunk.subarray(at, at + room) : chunk.subarray(at)
+      part.block.set(piece, part.end)
+      part.end += piece.length
+      at += piece.length
+    }
     this.bytes += chunk.length
   }
 
@@ -31,7 +42,8 @@ export class SendQueue {
 
   /** Drops what waits; nothing is sent any more. */
   clear(): void {
-    this.#chunks = []
+    for (const { block } of this.#parts) blocks.giveBack(block)
+    this.#parts = []
     this.bytes = 0
     this.ended = true
     this.endSent = true
@@ -43,25 +55,47 @@ export class SendQueue {
     return this.#credit <= CREDIT_BYTES_MAX
   }
 
-  /** How much of so many bytes one frame may carry now; its credit is taken. */
-  takeCredit(bytes: number): number {
-    const length = Math.min(bytes, this.#credit, FRAME_BYTES)
+  /** Whether there was credit for so many bytes, which is taken. */
+  takeCredit(bytes: number): boolean {
+    if (bytes > this.#credit) return false
+    this.#credit -= bytes
+    return true
+  }
+
+  /** How much of what waits may go in a frame of at most so many bytes; its credit is taken. */
+  takeFrame(bytesMax: number): number {
+    const length = Math.min(this.bytes, this.#credit, bytesMax)
     this.#credit -= length
     return length
   }
 
-  /** The payload of the next frame, as far as credit goes. */
-  shift(): Uint8Array | undefined {
-    const chunk = this.#chunks[0]
-    if (chunk === undefined) return undefined
-    const length = this.takeCredit(chunk.length)
-    if (length === 0) return undefined
-    this.bytes -= length
-    if (length === chunk.length) {
-      this.#chunks.shift()
-      return chunk
+  /** Moves the first bytes that wait into the target, and out of here. */
+  moveTo(target: Buffer, at: number, length: number): void {
+    let to = at
+    for (const end = at + length; to < end; ) {
+      const [part] = this.#parts
+      if (part === undefined) throw new RangeError('less waits than is to be moved')
+      const moved = part.block.copy(
+        target,
+        to,
+        part.start,
+        Math.min(part.end, part.start + end - to),
+      )
+      part.start += moved
+      to += moved
+      if (part.start === part.end) {
+        this.#parts.shift()
+        blocks.giveBack(part.block)
+      }
     }
-    this.#chunks[0] = chunk.subarray(length)
-    return chunk.subarray(0, length)
+    this.bytes -= length
+  }
+
+  #partWithRoom(): Part {
+    const last = this.#parts.at(-1)
+    if (last !== undefined && last.end < last.block.length) return last
+    const part = { block: blocks.take(), start: 0, end: 0 }
+    this.#parts.push(part)
+    return part
   }
 }

@@ -1,6 +1,5 @@
 import { duplexPair } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
-import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { MuxSession } from './api.ts'
 import {
@@ -75,41 +74,4 @@ describe('a peer that breaks the protocol', () => {
     }
     expect((await server.closed).reason).toBe('the other side does not read')
   })
-})
-
-test('random bytes and cuts never crash, hang or hold on to memory', async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.constantFrom('client' as const, 'server' as const),
-      fc.array(
-        fc.oneof(
-          fc.uint8Array({ maxLength: 40 }),
-          fc
-            .record({
-              type: fc.integer({ min: 0, max: 10 }),
-              id: fc.integer({ min: 0, max: 4 }),
-              payload: fc.uint8Array({ maxLength: 12 }),
-            })
-            .map(({ type, id, payload }) =>
-              Buffer.concat([Buffer.from([type, 0, 0, payload.length, 0, 0, 0, id]), payload]),
-            ),
-        ),
-        { maxLength: 30 },
-      ),
-      async (role, chunks) => {
-        const [a, b] = duplexPair()
-        b.resume()
-        const session = createMuxSession(a, { role })
-        session.onStream((stream) => void listen(stream))
-        const streams = role === 'client' ? [session.open(NOTHING), session.open(NOTHING)] : []
-        const heard = streams.map((stream) => listen(stream))
-        for (const chunk of chunks) b.write(chunk)
-        b.end()
-        await session.closed
-        expect(session.state).toBe('closed')
-        expect(heard.every(({ closed }) => closed)).toBe(true)
-      },
-    ),
-    { numRuns: 300 },
-  )
 })

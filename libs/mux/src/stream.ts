@@ -13,11 +13,14 @@ export type StreamHost = {
   sendHead(streamId: number, head: Uint8Array): void
   /** Whether bytes may go now; otherwise they wait for their turn. */
   readonly isFree: () => boolean
+  /** How much the next frame may carry of what waits. */
+  readonly frameBytes: () => number
   sendFrame(
     type: typeof FrameType.DATA | typeof FrameType.END,
     id: number,
     bytes?: Uint8Array,
   ): void
+  sendQueued(id: number, queued: SendQueue, length: number): void
   /** The stream has something to send and may send it. */
   wantsToSend(stream: Stream): void
   unreadChanged(bytes: number): void
@@ -32,6 +35,8 @@ export type StreamHost = {
 const UNSENT_BYTES_MAX = 1024 * 1024
 /** With more than this waiting, a writer is asked to wait. */
 const WAITING_BYTES = 64 * 1024
+/** A larger chunk waits for its turn, with what else is written until then: it fills whole frames. */
+const SENT_AT_ONCE_BYTES_MAX = 4096
 
 export class Stream implements MuxStream {
   readonly id: number
@@ -105,9 +110,11 @@ export class Stream implements MuxStream {
     }
     // An empty chunk leaves nothing that could drain.
     if (chunk.length === 0) return !this.#drainOwed
-    const sent = this.#unsent.bytes === 0 ? this.#sendNow(chunk) : 0
-    if (sent === chunk.length) return !this.#drainOwed
-    this.#unsent.push(sent === 0 ? chunk : chunk.subarray(sent))
+    if (this.#goesAtOnce(chunk)) {
+      this.#host.sendFrame(FrameType.DATA, this.id, chunk)
+      return !this.#drainOwed
+    }
+    this.#unsent.push(chunk)
     if (this.#unsent.sendable) this.#host.wantsToSend(this)
     if (this.#unsent.bytes > WAITING_BYTES || !this.#unsent.sendable) this.#drainOwed = true
     return !this.#drainOwed
@@ -198,8 +205,8 @@ export class Stream implements MuxStream {
 
   /** Its turn: sends one frame. Answers whether there is more. */
   sendFrame(): boolean {
-    const bytes = this.#unsent.shift()
-    if (bytes !== undefined) this.#host.sendFrame(FrameType.DATA, this.id, bytes)
+    const length = this.#unsent.takeFrame(this.#host.frameBytes())
+    if (length > 0) this.#host.sendQueued(this.id, this.#unsent, length)
     if (this.#unsent.bytes === 0) this.#drained()
     if (this.#unsent.endSendable) {
       this.#host.sendFrame(FrameType.END, this.id)
@@ -211,18 +218,9 @@ export class Stream implements MuxStream {
     return this.#unsent.sendable
   }
 
-  /** As much as goes without waiting for credit or for a turn. */
-  #sendNow(chunk: Uint8Array): number {
-    let sent = 0
-    while (sent < chunk.length && this.#host.isFree()) {
-      const length = this.#unsent.takeCredit(chunk.length - sent)
-      if (length === 0) break
-      const whole = length === chunk.length
-      const bytes = whole ? chunk : chunk.subarray(sent, sent + length)
-      this.#host.sendFrame(FrameType.DATA, this.id, bytes)
-      sent += length
-    }
-    return sent
+  #goesAtOnce({ length }: Uint8Array): boolean {
+    if (length > SENT_AT_ONCE_BYTES_MAX || this.#unsent.bytes > 0) return false
+    return this.#host.isFree() && this.#unsent.takeCredit(length)
   }
 
   #stopPeer(): void {
