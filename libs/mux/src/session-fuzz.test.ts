@@ -20,6 +20,8 @@ import { bytesOf, type Heard, listen, until } from './testing.ts'
 // oxlint-disable-next-line node/no-process-env -- how long to look, and to repeat a run that failed
 const { POSTERN_TEST_FUZZ_RUNS, POSTERN_TEST_FUZZ_SEED } = process.env
 const RUNS = Number(POSTERN_TEST_FUZZ_RUNS ?? 300)
+/** Far more than so many runs take. */
+const TIMEOUT_MS = 20_000 + RUNS * 100
 const seed = Number(POSTERN_TEST_FUZZ_SEED ?? Date.now() & 0x7fffffff)
 
 const NOTHING = Buffer.alloc(0)
@@ -79,50 +81,58 @@ async function over(session: MuxSession, heard: readonly Heard[]): Promise<void>
   expect(session.streams).toBe(0)
 }
 
-test('whatever a peer sends, and however it is cut, every stream ends and so does the session', async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      role,
-      fc.array(fc.oneof({ weight: 12, arbitrary: frame }, rubbish), { maxLength: 30 }),
-      fc.array(fc.nat(), { maxLength: 8 }),
-      async (end, frames, cuts) => {
-        const { session, peer, heard } = facing(end)
-        for (const piece of cut(Buffer.concat(frames), cuts)) {
-          peer.write(piece)
-          await setImmediate()
-        }
-        peer.end()
-        await over(session, heard)
-      },
-    ),
-    { numRuns: RUNS, seed },
-  )
-})
+test(
+  'whatever a peer sends, and however it is cut, every stream ends and so does the session',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        role,
+        fc.array(fc.oneof({ weight: 12, arbitrary: frame }, rubbish), { maxLength: 30 }),
+        fc.array(fc.nat(), { maxLength: 8 }),
+        async (end, frames, cuts) => {
+          const { session, peer, heard } = facing(end)
+          for (const piece of cut(Buffer.concat(frames), cuts)) {
+            peer.write(piece)
+            await setImmediate()
+          }
+          peer.end()
+          await over(session, heard)
+        },
+      ),
+      { numRuns: RUNS, seed },
+    )
+  },
+  TIMEOUT_MS,
+)
 
-test('a peer cannot make a session hold more than its budget', async () => {
-  const unreadBytesMax = 2 * WINDOW_BYTES
-  await fc.assert(
-    fc.asyncProperty(
-      role,
-      fc.array(frame, { minLength: 10, maxLength: 120 }),
-      async (end, frames) => {
-        const { session, peer, streams, heard } = facing(end, unreadBytesMax)
-        for (const bytes of frames) {
-          for (const stream of streams) stream.pause()
-          peer.write(bytes)
-          await setImmediate()
-        }
-        const read = heard.reduce((sum, one) => sum + bytesOf(one), 0)
-        for (const stream of streams) stream.resume()
-        const held = heard.reduce((sum, one) => sum + bytesOf(one), 0) - read
-        expect(held).toBeLessThanOrEqual(unreadBytesMax)
-        peer.end()
-        await over(session, heard)
-      },
-    ),
-    { numRuns: Math.ceil(RUNS / 10), seed },
-  )
-})
+test(
+  'a peer cannot make a session hold more than its budget',
+  async () => {
+    const unreadBytesMax = 2 * WINDOW_BYTES
+    await fc.assert(
+      fc.asyncProperty(
+        role,
+        fc.array(frame, { minLength: 10, maxLength: 120 }),
+        async (end, frames) => {
+          const { session, peer, streams, heard } = facing(end, unreadBytesMax)
+          for (const bytes of frames) {
+            for (const stream of streams) stream.pause()
+            peer.write(bytes)
+            await setImmediate()
+          }
+          const read = heard.reduce((sum, one) => sum + bytesOf(one), 0)
+          for (const stream of streams) stream.resume()
+          const held = heard.reduce((sum, one) => sum + bytesOf(one), 0) - read
+          expect(held).toBeLessThanOrEqual(unreadBytesMax)
+          peer.end()
+          await over(session, heard)
+        },
+      ),
+      { numRuns: Math.ceil(RUNS / 10), seed },
+    )
+  },
+  TIMEOUT_MS,
+)
 
 test('wherever a conversation is cut, the same is heard', async () => {
   const conversation = Buffer.concat([

@@ -36,6 +36,8 @@ export type ParkedAgent = {
 const DIAL_MS = 10_000
 const DIALS_MAX = 64
 const CONNECTIONS_MAX = 4096
+/** What may wait on a socket before its writer is stopped: two batches of the multiplexer. */
+const HELD_BYTES_MAX = 256 * 1024
 
 /** Keeps the agent parked on every relay and answers when a gateway wants it. */
 export function parkAgent(options: ParkAgentOptions): ParkedAgent {
@@ -65,12 +67,13 @@ export function parkAgent(options: ParkAgentOptions): ParkedAgent {
       log.warn({ relay, dialling: dialling.size, connections: connections.size }, 'dial ignored')
       return
     }
-    // node:tls documents allowHalfOpen; its types leave it out.
-    const how: ConnectionOptions & { allowHalfOpen: boolean } = {
+    // node:tls documents these; its types leave them out.
+    const how: ConnectionOptions & { allowHalfOpen: boolean; highWaterMark: number } = {
       ...parseAddress(relay),
       servername: pairServerName(number, trustDomain),
       ALPNProtocols: [protocolOf(purpose)],
       allowHalfOpen: purpose === 'upgrade',
+      highWaterMark: HELD_BYTES_MAX,
       secureContext: secureContextOf(identity.current()),
       checkServerIdentity: checkServerIs('gateway', trustDomain),
     }

@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { decodeResponseHead, type ResponseHead } from '@postern/kube-http'
@@ -42,6 +43,31 @@ async function read(socket: Socket, bytes: number): Promise<Buffer> {
   }
 }
 
+/** Writes as fast as it is taken, then ends. Answers what it was. */
+async function sendAll(socket: Socket, bytes: number): Promise<string> {
+  const hash = createHash('sha256')
+  for (let sent = 0, step = 0; sent < bytes; step += 1) {
+    const chunk = randomBytes(Math.min(bytes - sent, 1 + ((step * 7919) % (200 * 1024))))
+    hash.update(chunk)
+    sent += chunk.length
+    if (!socket.write(chunk)) await once(socket, 'drain')
+  }
+  socket.end()
+  return hash.digest('hex')
+}
+
+/** Reads to the end, and now and then not at all. */
+async function readSlowly(socket: Socket): Promise<string> {
+  const hash = createHash('sha256')
+  let reads = 0
+  for await (const chunk of socket) {
+    hash.update(chunk)
+    reads += 1
+    if (reads % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  return hash.digest('hex')
+}
+
 test('the agent asks for the upgrade in its own words', async () => {
   const [socket, { received }] = await Promise.all([
     path.upgrade({
@@ -78,7 +104,22 @@ test('once upgraded, bytes go both ways as they are, those that came early too',
   expect((await read(socket, 13)).toString()).toBe('to the client')
 })
 
-test('the last bytes before an end arrive, however slowly they are read', async () => {
+test('100 MB pass slow readers byte for byte, each way and both at once', async () => {
+  const [socket, { socket: upstream }] = await Promise.all([path.upgrade({}), answering(SWITCHED)])
+  await headOf(socket)
+  upstream.allowHalfOpen = true
+  upstream.removeAllListeners('data')
+  const [sentUp, sentDown, gotUp, gotDown] = await Promise.all([
+    sendAll(socket, 100 << 20),
+    sendAll(upstream, 100 << 20),
+    readSlowly(upstream),
+    readSlowly(socket),
+  ])
+  expect(gotUp).toBe(sentUp)
+  expect(gotDown).toBe(sentDown)
+})
+
+test('the last bytes before an end arrive, though nobody takes what is still sent to the cluster', async () => {
   const [socket, { socket: upstream }] = await Promise.all([path.upgrade({}), answering(SWITCHED)])
   await headOf(socket)
   const bytes = 20 << 20
@@ -86,9 +127,22 @@ test('the last bytes before an end arrive, however slowly they are read', async 
   let received = 0
   for await (const chunk of socket) {
     received += Buffer.byteLength(chunk)
+    if (socket.writable) socket.write('still typing')
     if (received < 1 << 20) await new Promise((resolve) => setTimeout(resolve, 5))
   }
   expect(received).toBe(bytes)
+})
+
+test('the cluster hears the end of stdin, and still answers', async () => {
+  const [socket, connection] = await Promise.all([path.upgrade({}), answering(SWITCHED)])
+  await headOf(socket)
+  connection.socket.allowHalfOpen = true
+  const ended = once(connection.socket, 'end')
+  socket.end('the whole of stdin')
+  await ended
+  expect(connection.received()).toContain('the whole of stdin')
+  connection.socket.end('and what became of it')
+  expect(await text(socket)).toBe('and what became of it')
 })
 
 test.each(['HTTP/1.1 403 Forbidden', 'HTTP/1.1 400 Bad Request', 'HTTP/1.1 200 OK'])(

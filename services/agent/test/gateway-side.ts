@@ -25,7 +25,7 @@ const TOKEN = 'jit-token'
 
 /** The data path of an agent, and a gateway that talks to it. */
 export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
-  const dial = () => dialKubernetes(server)
+  const dial = () => dialKubernetes(server, { halfOpen: true })
   const live = createLiveStreams()
   const broken: string[] = []
   const upstream = createUpstreamPool({
@@ -58,7 +58,7 @@ export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
   pair.server.onStream((stream, head) => {
     forwardStream(stream, head, needs)
   })
-  const upgrades = createServer((socket) => {
+  const upgrades = createServer({ allowHalfOpen: true }, (socket) => {
     // The TLS of the tunnel is not what is tested here.
     working.push(forwardUpgrade(socket, needs))
   })

@@ -35,7 +35,7 @@ export async function openKubernetes(config: {
     client: createKubeClient({ pool, host, token: () => account.token() }),
     host,
     namespace: account.namespace,
-    dial: () => dialKubernetes(server),
+    dial: () => dialKubernetes(server, { halfOpen: true }),
     server,
     close: () => pool.close(),
   }

@@ -1,36 +1,55 @@
 import type { Duplex } from 'node:stream'
 
-/** One side has ended; the other one has so long to do the same. */
-const CLOSING_MS = 5_000
+/** One direction has ended, and in the other one nothing has moved for so long. */
+const QUIET_MS = 5_000
 
 /**
- * Joins two connections until both are done. What one side ends cleanly is ended cleanly on the other,
- * after its last byte; what breaks, breaks. Resolves when neither is open any more.
+ * Joins two connections until neither is open any more. What one side ends is ended on the other, behind its
+ * last byte, and the other direction goes on for as long as it carries anything; then both close, for
+ * kube-apiserver ends both ways when one has ended. What breaks before its end, breaks.
  */
 export function splice(left: Duplex, right: Duplex): Promise<void> {
-  const carry = (from: Duplex, to: Duplex) => {
-    from.pipe(to)
-    from.on('error', () => to.destroy())
-    from.on('close', () => {
-      if (!from.readableEnded) to.destroy()
-    })
-    // kube-apiserver ends both ways when one has ended; the last bytes are out by now.
-    to.on('finish', () => {
-      const timer = setTimeout(() => {
-        from.destroy()
-        to.destroy()
-      }, CLOSING_MS)
-      timer.unref()
-    })
+  let carried = 0
+  let watching: NodeJS.Timeout | undefined
+  /** Somebody who reads slowly is waited for, somebody who says nothing more is not. */
+  const closeOnceQuiet = () => {
+    let before = carried
+    watching ??= setInterval(() => {
+      const isQuiet = carried === before && left.writableLength + right.writableLength === 0
+      before = carried
+      if (!isQuiet) return
+      left.destroy()
+      right.destroy()
+    }, QUIET_MS)
   }
-  carry(left, right)
-  carry(right, left)
+
+  function carry(from: Duplex, to: Duplex): void {
+    from.on('data', (chunk: Buffer) => {
+      carried += chunk.length
+      if (!to.write(chunk)) from.pause()
+    })
+    to.on('drain', () => from.resume())
+    from.on('end', () => to.end())
+    to.on('finish', closeOnceQuiet)
+    // Its close says whether it was before its end: a failed write does not undo what was read.
+    from.on('error', () => {})
+    from.on('close', () => {
+      if (from.readableEnded) to.resume()
+      else to.destroy()
+    })
+    from.resume()
+  }
+
   return new Promise((resolve) => {
     const look = () => {
-      if (left.closed && right.closed) resolve()
+      if (!left.closed || !right.closed) return
+      clearInterval(watching)
+      resolve()
     }
     left.on('close', look)
     right.on('close', look)
+    carry(left, right)
+    carry(right, left)
     look()
   })
 }

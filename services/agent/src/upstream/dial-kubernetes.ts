@@ -10,6 +10,8 @@ export type KubernetesServer = {
 const CONNECT_MS = 5_000
 /** Larger than what a TLS record holds. */
 const READ_BYTES = 32 * 1024
+/** What may wait on a socket before its writer is stopped: some reads' worth, so that it is not for each. */
+const HELD_BYTES_MAX = 256 * 1024
 
 /**
  * What is read goes here, on whichever connection: it is handed on before the next read, so that nothing
@@ -25,12 +27,23 @@ export function dialKubernetes(
   server: KubernetesServer,
   options: {
     readonly protocols?: readonly string[]
+    /** Each way ends by itself: whoever takes it ends it. */
+    readonly halfOpen?: boolean
     readonly onRead?: (chunk: Buffer) => void
   } = {},
 ): Promise<TLSSocket> {
-  const { protocols = ['http/1.1'], onRead } = options
-  // net documents onread, and node:tls passes it on; its types leave it out.
-  const how: ConnectionOptions & { onread?: object } = { ...server, ALPNProtocols: [...protocols] }
+  const { protocols = ['http/1.1'], halfOpen = false, onRead } = options
+  // net documents these, and node:tls passes them on; its types leave them out.
+  const how: ConnectionOptions & {
+    allowHalfOpen: boolean
+    highWaterMark: number
+    onread?: object
+  } = {
+    ...server,
+    ALPNProtocols: [...protocols],
+    allowHalfOpen: halfOpen,
+    highWaterMark: HELD_BYTES_MAX,
+  }
   if (onRead !== undefined) {
     how.onread = {
       buffer: readBuffer,
