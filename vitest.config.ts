@@ -18,7 +18,7 @@ export default defineConfig({
           name: 'unit',
           include: [
             '{libs,services,deploy}/*/src/**/*.test.ts',
-            'test/conformance/src/**/*.test.ts',
+            'test/{bench,conformance}/src/**/*.test.ts',
           ],
           pool: 'threads',
           isolate: false,

@@ -41,6 +41,8 @@ type result struct {
 	BusyCPU    float64            `json:"machineCpuSeconds"`
 	Opened     int                `json:"opened,omitempty"`
 	AllP50     float64            `json:"allP50,omitempty"`
+	Statuses   map[string]int     `json:"statuses,omitempty"`
+	RetryAfter int                `json:"retryAfter,omitempty"`
 }
 
 type loadOptions struct {
@@ -50,6 +52,9 @@ type loadOptions struct {
 	http2           bool
 	seconds, warmup float64
 	requests        int
+	rate            float64
+	steps           int
+	clusters        int
 	bytes           int64
 	pids            []string
 	control         string
@@ -57,7 +62,7 @@ type loadOptions struct {
 
 func runLoad(args []string) error {
 	flags := flag.NewFlagSet("load", flag.ExitOnError)
-	mode := flags.String("mode", "get", "get, connect, watch, up, down or echo")
+	mode := flags.String("mode", "get", "get, connect, watch, up, down, echo, flood or stall")
 	o := loadOptions{}
 	flags.StringVar(&o.address, "address", "", "host:port")
 	flags.StringVar(&o.prefix, "prefix", "", "stands before every path")
@@ -69,6 +74,9 @@ func runLoad(args []string) error {
 	flags.Float64Var(&o.seconds, "seconds", 5, "how long is measured")
 	flags.Float64Var(&o.warmup, "warmup", 1, "how long it runs before")
 	flags.IntVar(&o.requests, "requests", 0, "ends after so many requests, if not 0")
+	flags.Float64Var(&o.rate, "rate", 0, "get: requests a second on each connection; as fast as they are answered when 0")
+	flags.IntVar(&o.steps, "steps", 1, "watch: they are opened in so many steps")
+	flags.IntVar(&o.clusters, "clusters", 0, "watch: connections go to so many clusters in turn, those of one user after those of another")
 	flags.Int64Var(&o.bytes, "bytes", 1<<30, "up and down: how many")
 	ca := flags.String("ca", "", "PEM authority; plain HTTP without")
 	tokens := flags.String("tokens", "", "file with a bearer token a line; connections take turns")
@@ -97,6 +105,7 @@ func runLoad(args []string) error {
 	}
 	run, known := map[string]func(loadOptions) (result, error){
 		"get": loadGet, "connect": loadConnect, "watch": loadWatch, "up": loadStream, "down": loadStream, "echo": loadEcho,
+		"flood": loadFlood, "stall": loadStall,
 	}[*mode]
 	if !known {
 		return fmt.Errorf("no mode %q", *mode)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,8 +87,9 @@ func getHTTP1(o loadOptions, index int, p *phase, t *tally) error {
 	request := o.request(index, o.path)
 	took, bytes := []float64{}, int64(0)
 	defer func() { t.add(took, bytes) }()
+	pace := newPace(o.rate)
 	for p.goesOn(o) {
-		began := time.Now()
+		began := pace.next()
 		if _, err := conn.Write(request); err != nil {
 			return err
 		}
@@ -108,6 +110,31 @@ func getHTTP1(o loadOptions, index int, p *phase, t *tally) error {
 	}
 	p.over.CompareAndSwap(false, o.requests > 0)
 	return nil
+}
+
+// pace says when each request is due. What it takes counts from then: a request that had to wait for the one before
+// it has waited.
+type pace struct {
+	every time.Duration
+	due   time.Time
+}
+
+func newPace(perSecond float64) *pace {
+	if perSecond == 0 {
+		return &pace{}
+	}
+	every := time.Duration(float64(time.Second) / perSecond)
+	return &pace{every, time.Now().Add(time.Duration(rand.Int64N(int64(every))))}
+}
+
+func (p *pace) next() time.Time {
+	if p.every == 0 {
+		return time.Now()
+	}
+	due := p.due
+	time.Sleep(time.Until(due))
+	p.due = due.Add(p.every)
+	return due
 }
 
 // loadConnect makes a connection for each request, as every kubectl command does.

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httputil"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -18,20 +20,35 @@ const (
 	eventsSent    = 20
 	openAtOnce    = 32
 	deliverWithin = 30 * time.Second
+	triesMax      = 30
+	tryAgainAfter = time.Second
 )
 
-// loadWatch opens watches and says so, waits for a line on its standard input while the runner looks at memory, then
-// has events sent to all of them and measures how long they take to arrive.
+const enough = "enough"
+
+// loadWatch opens watches in steps. After each it says how many there are, and waits for a line on its standard input
+// while the runner looks at memory. After the last, or when that line says that they are enough, it has events sent to
+// all of them and measures how long they take to arrive.
 func loadWatch(o loadOptions) (result, error) {
 	w := &watching{arrived: make(chan float64, o.conns*o.streams)}
-	if err := w.open(o); err != nil {
-		return result{}, err
+	input := bufio.NewReader(os.Stdin)
+	opened := 0
+	for step := 1; step <= o.steps; step++ {
+		until := o.conns * step / o.steps
+		if err := w.open(o, opened, until); err != nil {
+			return result{}, err
+		}
+		opened = until
+		fmt.Printf("{\"opened\":%d}\n", opened*o.streams)
+		line, err := input.ReadString('\n')
+		if err != nil {
+			return result{}, err
+		}
+		if strings.TrimSpace(line) == enough {
+			break
+		}
 	}
-	count := o.conns * o.streams
-	fmt.Printf("{\"opened\":%d}\n", count)
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-		return result{}, err
-	}
+	count := opened * o.streams
 	t, all := &tally{}, []float64{}
 	measured := beginLapse(o.pids)
 	for range eventsSent {
@@ -66,28 +83,26 @@ func loadWatch(o loadOptions) (result, error) {
 
 type watching struct{ arrived chan float64 }
 
-func (w *watching) open(o loadOptions) error {
+func (w *watching) open(o loadOptions, from, until int) error {
 	connections := make(chan int)
-	failed := make(chan error, o.conns)
+	failed := make(chan error, until-from)
 	var opening sync.WaitGroup
 	for range openAtOnce {
 		opening.Add(1)
 		go func() {
 			defer opening.Done()
 			for index := range connections {
-				var err error
+				open := w.openHTTP1
 				if o.http2 {
-					err = w.openHTTP2(o, index)
-				} else {
-					err = w.openHTTP1(o, index)
+					open = w.openHTTP2
 				}
-				if err != nil {
+				if err := open(o.seat(index), index); err != nil {
 					failed <- err
 				}
 			}
 		}()
 	}
-	for index := range o.conns {
+	for index := from; index < until; index++ {
 		connections <- index
 	}
 	close(connections)
@@ -98,6 +113,15 @@ func (w *watching) open(o loadOptions) error {
 	default:
 		return nil
 	}
+}
+
+// seat is whose connection it is and where it goes.
+func (o loadOptions) seat(index int) loadOptions {
+	if o.clusters > 0 {
+		o.prefix = fmt.Sprintf("%s/clusters/cluster-%d", o.prefix, index%o.clusters)
+		o.tokens = []string{o.token(index / o.clusters)}
+	}
+	return o
 }
 
 func (w *watching) openHTTP1(o loadOptions, index int) error {
@@ -117,8 +141,9 @@ func (w *watching) openHTTP1(o loadOptions, index int) error {
 		return fmt.Errorf("status %d to a watch", status)
 	}
 	go func() {
+		lines := bufio.NewReaderSize(httputil.NewChunkedReader(reader), 4<<10)
 		for {
-			line, err := reader.ReadSlice('\n')
+			line, err := lines.ReadSlice('\n')
 			if err != nil {
 				return
 			}
@@ -134,11 +159,23 @@ func (w *watching) openHTTP2(o loadOptions, index int) error {
 		return err
 	}
 	begun, failed := make(chan int, o.streams), make(chan error, 1)
+	// A frame may hold a part of an event, or several.
+	begin := map[uint32][]byte{}
 	go func() {
 		failed <- c.read(receiver{
 			status: func(_ uint32, status int) { begun <- status },
-			data:   func(_ uint32, data []byte) { w.see(data) },
-			end:    func(uint32) {},
+			data: func(stream uint32, data []byte) {
+				for whole := true; whole; {
+					var line []byte
+					if line, data, whole = bytes.Cut(data, []byte("\n")); whole {
+						w.see(append(begin[stream], line...))
+						delete(begin, stream)
+					} else if len(line) > 0 {
+						begin[stream] = append(begin[stream], line...)
+					}
+				}
+			},
+			end: func(uint32) {},
 		}, func() bool { return true })
 	}()
 	for stream := range o.streams {
@@ -146,11 +183,21 @@ func (w *watching) openHTTP2(o loadOptions, index int) error {
 			return err
 		}
 	}
-	for range o.streams {
+	tries := 0
+	for left := o.streams; left > 0; {
 		select {
 		case status := <-begun:
-			if status != 200 {
+			if status == 200 {
+				left--
+				continue
+			}
+			// A session that is being opened, on a machine that is busy with opening sessions: as clients do.
+			if tries++; status != 503 || tries > triesMax {
 				return fmt.Errorf("status %d to a watch", status)
+			}
+			time.Sleep(tryAgainAfter)
+			if _, err := c.get(o.token(index*o.streams), o.path); err != nil {
+				return err
 			}
 		case err := <-failed:
 			return err

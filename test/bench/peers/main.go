@@ -2,6 +2,7 @@
 // the purpose, the API server's stand-in behind all of them, and the load in front of them.
 //
 //	peers upstream        answers the paths of the benchmark, and passes everything else to a real API server
+//	peers clusters        answers the agents of many clusters, and their watches
 //	peers proxy           a reverse proxy: TLS in front, TLS behind
 //	peers tunnel-gateway  the end of a reverse tunnel that clients connect to
 //	peers tunnel-agent    the end of a reverse tunnel that dials out
@@ -15,6 +16,7 @@ import (
 
 var programs = map[string]func(args []string) error{
 	"upstream":       runUpstream,
+	"clusters":       runClusters,
 	"proxy":          runProxy,
 	"tunnel-gateway": runTunnelGateway,
 	"tunnel-agent":   runTunnelAgent,

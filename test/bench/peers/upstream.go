@@ -25,10 +25,14 @@ const (
 	podPath        = benchNamespace + "pods/small"
 	listPath       = benchNamespace + "configmaps"
 	watchPath      = benchNamespace + "pods"
+	hugePath       = benchNamespace + "events"
 	execPath       = podPath + "/exec"
 	podBytes       = 2 << 10
 	listBytes      = 1 << 20
+	hugeBytes      = 256 << 20
 	headBytesMax   = 64 << 10
+	// Of a connection; kube-apiserver's own default is 100 to 250.
+	upstreamStreams = 250
 )
 
 // upstream is the API server as the stacks see it: fast on the paths of the benchmark, real on all others.
@@ -119,7 +123,7 @@ func (up *upstream) serve(conn *tls.Conn) {
 		return
 	}
 	if conn.ConnectionState().NegotiatedProtocol == "h2" {
-		server := &http2.Server{MaxConcurrentStreams: 250}
+		server := &http2.Server{MaxConcurrentStreams: upstreamStreams}
 		server.ServeConn(conn, &http2.ServeConnOpts{Handler: http.HandlerFunc(up.serveHTTP2), BaseConfig: &http.Server{ErrorLog: silent}})
 		return
 	}
@@ -145,6 +149,9 @@ func (up *upstream) serveNext(conn *tls.Conn, reader *bufio.Reader) bool {
 	case request.URL.Path == listPath:
 		conn.Write(up.list.whole)
 		return !request.Close
+	case request.URL.Path == hugePath:
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "+strconv.Itoa(hugeBytes)+"\r\n\r\n")
+		return up.writeHuge(conn) == nil && !request.Close
 	case request.URL.Path == execPath:
 		serveExec(conn, reader, request)
 		return false
@@ -181,6 +188,16 @@ func (up *upstream) fast(reader *bufio.Reader) []byte {
 	return answer
 }
 
+// writeHuge is a list that nobody should ask for, the small one over and over.
+func (up *upstream) writeHuge(to io.Writer) error {
+	for left := hugeBytes; left > 0; left -= listBytes {
+		if _, err := to.Write(up.list.body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (up *upstream) pass(conn net.Conn, request *http.Request) bool {
 	request.RequestURI = ""
 	request.URL.Scheme, request.URL.Host = up.target.Scheme, up.target.Host
@@ -199,15 +216,12 @@ func (up *upstream) serveHTTP2(w http.ResponseWriter, r *http.Request) {
 		up.pod.serve(w)
 	case r.URL.Path == listPath:
 		up.list.serve(w)
-	case isWatch(r.URL):
+	case r.URL.Path == hugePath:
 		w.Header().Set("Content-Type", "application/json")
-		controller := http.NewResponseController(w)
-		controller.Flush()
-		defer up.watches.add(func(event []byte) {
-			w.Write(event)
-			controller.Flush()
-		})()
-		<-r.Context().Done()
+		w.Header().Set("Content-Length", strconv.Itoa(hugeBytes))
+		up.writeHuge(w)
+	case isWatch(r.URL):
+		up.watches.serveHTTP2(w, r)
 	default:
 		up.real.ServeHTTP(w, r)
 	}

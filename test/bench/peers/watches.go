@@ -48,6 +48,17 @@ func (w *watchers) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(out, len(w.open))
 }
 
+func (w *watchers) serveHTTP2(out http.ResponseWriter, r *http.Request) {
+	out.Header().Set("Content-Type", "application/json")
+	controller := http.NewResponseController(out)
+	controller.Flush()
+	defer w.add(func(event []byte) {
+		out.Write(event)
+		controller.Flush()
+	})()
+	<-r.Context().Done()
+}
+
 const sentAt = `"bench/sent-at":"`
 
 func newEvent(at time.Time) []byte {

@@ -1,20 +1,34 @@
-import { createWriteStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+// npm run bench: Postern as it ships beside its peers, and every bar of its performance.
+import {
+  createWriteStream,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { buildDemoCluster, bundleParts, printedSteps, startServers } from '@postern/bootstrap'
-import { createClosingStack } from '@postern/lifecycle'
+import { type ClosingStack, createClosingStack } from '@postern/lifecycle'
 import { createLog } from '@postern/telemetry'
 import { buildPeers } from './build-peers.ts'
-import { type LoadLine, loadLines } from './lines/load-lines.ts'
-import { measureLoads } from './lines/measure-loads.ts'
+import { type Choice, chooseLines } from './choice.ts'
+import { environment } from './config.ts'
+import { measure } from './measure.ts'
 import { HELP, type Options, parseOptions } from './options.ts'
 import { sharePriority } from './processes.ts'
-import { loadTable } from './report/load-table.ts'
-import { openStacks } from './stacks/open-stacks.ts'
-import { FEW, POPULATION } from './stacks/population.ts'
+import { barsOf, provenance, tablesOf, UNEQUAL } from './report/report.ts'
+import { scaleTables } from './report/scale-tables.ts'
+import { toText } from './report/table.ts'
+import { writeDocs } from './report/write-docs.ts'
+import type { Results } from './results.ts'
+import { type OpenStacks, openStacks } from './stacks/open-stacks.ts'
+import { FEW, POPULATION, type Population } from './stacks/population.ts'
 import { agentCommand, SHIPPED } from './stacks/postern.ts'
-import { STACKS, type Stack, type StackName } from './stacks/stack.ts'
 import { startUpstream } from './stacks/upstream.ts'
+
+const REPORT = join(environment.root, '.postern-bench/bench.json')
 
 const say = (line: string) => void process.stdout.write(`${line}\n`)
 
@@ -32,72 +46,96 @@ async function main(): Promise<number> {
     say(HELP)
     return 0
   }
+  const results = options.from === undefined ? await run(options) : readResults(options.from)
+  report(results, options)
+  return results.failures.length === 0 ? 0 : 1
+}
+
+async function run(options: Options): Promise<Results> {
+  const choice = chooseLines(options)
   const dir = mkdtempSync(join(tmpdir(), 'ptb-'))
   const log = createLog({ name: 'bench', stream: createWriteStream(join(dir, 'bench.log')) })
   await using closing = createClosingStack({ log, stepMsMax: 30_000 })
   closing.defer('folder', () => rmSync(dir, { recursive: true, force: true }))
+  const stopping = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => void closing.close().then(() => process.exit(1)))
+    process.once(signal, () => {
+      stopping.abort(new Error(`ended by ${signal}`))
+      void closing.close().then(() => process.exit(1))
+    })
   }
-  const lines = chosenLines(options)
+  const population = options.quick ? FEW : POPULATION
+  const { world, stacks, goVersion } = await open(choice, { dir, closing, population })
+  for (const note of stacks.notes) say(`- ${note}`)
+  if (options.hold) return await hold(stacks)
+  return await measure(world, {
+    choice,
+    stacks,
+    population,
+    goVersion,
+    options,
+    say,
+    signal: stopping.signal,
+  })
+}
+
+/** Starts everything before anything is measured. */
+async function open(
+  choice: Choice,
+  { dir, closing, population }: { dir: string; closing: ClosingStack; population: Population },
+) {
   const step = printedSteps(say)
   const programs = await step('program of the cluster', () => buildDemoCluster())
-  const peers = await step('peers', async () => buildPeers())
+  const { program: peers, goVersion } = await step('peers', async () => buildPeers())
   const bundles = join(dir, 'images')
   await step('bundles', async () => bundleParts(bundles, SHIPPED))
-  const servers = await startServers({
-    dir: join(dir, 'platform'),
-    step,
-    closing,
-    logLevel: 'warn',
-  })
-  const { secrets } = servers
-  const world = { dir, peers, kubectl: programs.kubectl, step, closing }
-  const web = { cert: secrets.webCertFile, key: secrets.webKeyFile, ca: secrets.webCaFile }
-  const { upstream, kubectl } = await startUpstream(world, {
+  const platform = join(dir, 'platform')
+  const servers = await startServers({ dir: platform, step, closing, logLevel: 'warn' })
+  const { webCertFile: cert, webKeyFile: key, webCaFile: ca } = servers.secrets
+  const base = { dir, peers, kubectl: programs.kubectl, step, closing }
+  const { upstream, kubectl } = await startUpstream(base, {
     programs,
     agentCommand: (kubernetes) => agentCommand(bundles, kubernetes),
   })
-  const population = options.quick ? FEW : POPULATION
-  const opened = await openStacks(
-    { ...world, web, upstream },
-    { wanted: wantedStacks(options, lines), servers, bundles, kubectl, population },
-  )
-  const parts = [...opened.stacks.values()].flatMap(({ hops, beside }) => [...hops, ...beside])
-  sharePriority([upstream.pid, ...parts.map(({ pid }) => pid)])
-  for (const note of opened.notes) say(`- ${note}`)
-  if (options.hold) return await hold(opened.stacks)
-  const measured = await measureLoads({ peers, upstream }, { lines, opened, options, say })
-  for (const line of lines) say(`\n${loadTable(line, measured)}`)
-  if (options.json !== undefined) {
-    writeFileSync(options.json, `${JSON.stringify(measured, undefined, 2)}\n`)
-  }
-  return 0
-}
-
-/** @throws Error when one is not known */
-function chosenLines({ only }: Options): readonly LoadLine[] {
-  if (only === undefined) return loadLines
-  return only.map((id) => {
-    const line = loadLines.find((one) => one.id === id)
-    if (line !== undefined) return line
-    throw new Error(`no line "${id}"; there are: ${loadLines.map((one) => one.id).join(', ')}`)
+  const world = { ...base, web: { cert, key, ca }, upstream }
+  const stacks = await openStacks(world, {
+    wanted: choice.stacks,
+    servers,
+    bundles,
+    kubectl,
+    population,
   })
+  const parts = stacks.names.flatMap((name) => {
+    const { hops, beside } = stacks.get(name)
+    return [...hops, ...beside]
+  })
+  sharePriority([process.pid, upstream.pid, ...parts.map(({ pid }) => pid)])
+  return { world, stacks, goVersion }
 }
 
-function wantedStacks({ stacks }: Options, lines: readonly LoadLine[]): ReadonlySet<StackName> {
-  for (const name of stacks ?? []) {
-    if (!Object.hasOwn(STACKS, name)) {
-      throw new Error(`no stack "${name}"; there are: ${Object.keys(STACKS).join(', ')}`)
-    }
+function readResults(file: string): Results {
+  return JSON.parse(readFileSync(file, 'utf8'))
+}
+
+function report(results: Results, { json = REPORT, from, writeDocs: isForDocs }: Options): void {
+  for (const table of [...tablesOf(results), ...scaleTables(results)]) say(`\n${toText(table)}`)
+  const bars = barsOf(results)
+  if (bars !== undefined) say(`\n${toText(bars)}`)
+  say(`\n${provenance(results)}\n${UNEQUAL}`)
+  for (const note of results.notes) say(`- ${note}`)
+  for (const { name, message } of results.failures) say(`- ${name} was not measured: ${message}`)
+  if (from === undefined) {
+    mkdirSync(dirname(json), { recursive: true })
+    writeFileSync(json, `${JSON.stringify(results, undefined, 2)}\n`)
+    say(`in full: ${json}`)
   }
-  const named = lines.flatMap((line) => line.stacks)
-  return new Set(named.filter((name) => stacks === undefined || stacks.includes(name)))
+  if (isForDocs) writeDocs(results)
 }
 
 /** For a profiler, or a load of one's own. */
-async function hold(stacks: ReadonlyMap<StackName, Stack>): Promise<number> {
-  for (const { name, address, prefix, caFile, tokensFile, hops } of stacks.values()) {
+async function hold(stacks: OpenStacks): Promise<never> {
+  for (const stack of stacks.names) {
+    const { name, address, prefix, caFile, tokensFile, hops } = stacks.get(stack)
     say(`\n${name}: ${address}${prefix}`)
     if (caFile !== undefined) say(`  authority ${caFile}`)
     if (tokensFile !== undefined) say(`  tokens    ${tokensFile}`)

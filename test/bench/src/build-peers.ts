@@ -13,16 +13,17 @@ const BUILD_MS_MAX = 10 * 60_000
  *
  * @throws Error that says what is missing and how to get it
  */
-export function buildPeers(): string {
+export function buildPeers(): { program: string; goVersion: string } {
   const { path, toolsDir, peersSourceDir, variables } = environment
   const go = findProgram('go', path, ['/usr/local/go/bin'])
   if (go === undefined) throw new Error('the benchmark needs Go (https://go.dev/dl) for its peers')
-  const hash = createHash('sha256').update(execFileSync(go, ['env', 'GOVERSION']))
+  const goVersion = execFileSync(go, ['env', 'GOVERSION'], { encoding: 'utf8' }).trim()
+  const hash = createHash('sha256').update(goVersion)
   for (const name of readdirSync(peersSourceDir).sort()) {
     hash.update(name).update(readFileSync(join(peersSourceDir, name)))
   }
   const program = join(toolsDir, `bench-peers-${hash.digest('hex').slice(0, 16)}`)
-  if (existsSync(program)) return program
+  if (existsSync(program)) return { program, goVersion }
   mkdirSync(toolsDir, { recursive: true })
   execFileSync(go, ['build', '-trimpath', '-o', program, '.'], {
     cwd: peersSourceDir,
@@ -30,5 +31,5 @@ export function buildPeers(): string {
     timeout: BUILD_MS_MAX,
     env: { ...variables, CGO_ENABLED: '0' },
   })
-  return program
+  return { program, goVersion }
 }

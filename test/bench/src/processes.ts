@@ -9,11 +9,28 @@ export function processOf(file: string): number {
 }
 
 export function childrenOf(pid: number): number[] {
-  return processes().filter((one) => {
-    const stat = read(one, 'stat')
-    // The name in brackets may hold anything; the parent is the second field after it.
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === pid
-  })
+  return processes().filter((one) => Number(afterName(one)[1]) === pid)
+}
+
+const TICKS_PER_SECOND = 100
+
+/** CPU that it has used so far; none of one that is gone. */
+export function cpuSecondsOf(pid: number): number {
+  const fields = afterName(pid)
+  // User and system time, proc_pid_stat(5).
+  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND
+}
+
+/** Memory in bytes, a page that n processes map as an n-th; none of one that is gone. */
+export function proportionalBytesOf(pid: number): number {
+  const kibibytes = /^Pss:\s+(\d+) kB/m.exec(read(pid, 'smaps_rollup'))?.[1]
+  return Number(kibibytes ?? 0) * 1024
+}
+
+/** The fields of /proc/PID/stat after the name in brackets, which may hold anything. */
+function afterName(pid: number): string[] {
+  const stat = read(pid, 'stat')
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 }
 
 function processes(): number[] {
@@ -32,14 +49,14 @@ function read(pid: number, file: string): string {
 }
 
 /**
- * Makes this process's priority hold for those too. Linux shares the CPUs among sessions first
+ * Makes this process's priority hold for those. Linux shares the CPUs among sessions first
  * (sched(7), the autogroup feature), and each server has a session of its own: there `nice` alone does
  * nothing.
  */
 export function sharePriority(pids: readonly number[]): void {
   const priority = getPriority()
   if (priority === 0) return
-  for (const pid of [process.pid, ...pids]) {
+  for (const pid of pids) {
     try {
       writeFileSync(`/proc/${pid}/autogroup`, String(priority))
     } catch {

@@ -12,3 +12,16 @@ export function spreadOf(figures: readonly number[]): Spread {
   }
   return { median: (low + high) / 2, min, max }
 }
+
+/** How much `y` grows with one more `x`: the line with the least squares. @throws Error for fewer than two points */
+export function slopeOf(points: readonly (readonly [x: number, y: number])[]): number {
+  if (points.length < 2) throw new Error('a slope needs two points')
+  const mean = (at: 0 | 1) => sumOf(points.map((point) => point[at])) / points.length
+  const [meanX, meanY] = [mean(0), mean(1)]
+  const apart = sumOf(points.map(([x, y]) => (x - meanX) * (y - meanY)))
+  return apart / sumOf(points.map(([x]) => (x - meanX) ** 2))
+}
+
+export function sumOf(figures: readonly number[]): number {
+  return figures.reduce((sum, figure) => sum + figure, 0)
+}

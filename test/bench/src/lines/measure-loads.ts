@@ -1,5 +1,6 @@
-import { type Load, type Measured, runLoad } from '../load.ts'
-import type { Options } from '../options.ts'
+import type { Measured } from '../load/measured.ts'
+import { type Load, runLoad } from '../load/run-load.ts'
+import type { Measurement } from '../plan.ts'
 import type { BenchWorld } from '../stacks/bench-world.ts'
 import type { OpenStacks } from '../stacks/open-stacks.ts'
 import type { StackName } from '../stacks/stack.ts'
@@ -12,36 +13,43 @@ export type LoadRun = {
   readonly round: number
 } & Measured
 
+/** Of what moves bytes and not seconds; beside what the load does. */
+const STREAM_SECONDS = 4
+const START_SECONDS = 0.3
+const QUICK = 4
+
 /** Round by round, and within a round stack by stack: whatever else the machine does meets all of them. */
-export async function measureLoads(
+export function planLoads(
   world: Pick<BenchWorld, 'peers' | 'upstream'>,
   order: {
     lines: readonly LoadLine[]
-    opened: OpenStacks
-    options: Options
-    say: (line: string) => void
+    stacks: OpenStacks
+    rounds: number
+    quick: boolean
+    into: LoadRun[]
   },
-): Promise<LoadRun[]> {
-  const { lines, opened, options, say } = order
-  const runs: LoadRun[] = []
-  for (const line of lines) {
-    const stacks = [...opened.stacks.values()].filter(({ name }) => line.stacks.includes(name))
-    for (let round = 1; round <= options.rounds; round += 1) {
-      for (const stack of stacks) {
-        const measured = await runLoad(
-          world,
-          stack,
-          options.quick ? shortened(line.load) : line.load,
-        )
-        runs.push({ line: line.id, stack: stack.name, round, ...measured })
-        say(`  ${line.id} ${round}/${options.rounds} ${stack.name}: ${inShort(measured)}`)
-      }
-    }
-  }
-  return runs
+): Measurement[] {
+  const { lines, stacks, rounds, quick, into } = order
+  return lines.flatMap((line) => {
+    const load = quick ? shortened(line.load) : line.load
+    const measured = stacks.names.filter((name) => line.stacks.includes(name))
+    return Array.from({ length: rounds }, (_, at) => at + 1).flatMap((round) =>
+      measured.map((name) => ({
+        name: `${line.id} ${round}/${rounds} ${name}`,
+        secondsExpected: secondsOf(load),
+        async run() {
+          const run = await runLoad(world, stacks.get(name), load)
+          into.push({ line: line.id, stack: name, round, ...run })
+          return inShort(run)
+        },
+      })),
+    )
+  })
 }
 
-const QUICK = 4
+function secondsOf({ seconds, warmup = 0 }: Load): number {
+  return (seconds ?? STREAM_SECONDS) + warmup + START_SECONDS
+}
 
 function shortened(load: Load): Load {
   const { seconds, warmup, bytes } = load
@@ -53,13 +61,17 @@ function shortened(load: Load): Load {
   }
 }
 
-function inShort(measured: Measured): string {
-  const { perSecond, hopMicros, p50Micros, p99Micros, foreignShare } = measured
+function inShort(run: Measured): string {
+  const foreign = `${(run.foreignShare * 100).toFixed(0)} % of the machine for others`
+  if (run.requests === 1) {
+    const gigabits = (run.bytesPerSecond * 8) / 1e9
+    return `${gigabits.toFixed(2)} Gbit/s, ${run.hopSeconds.toFixed(2)} CPU s of hops, ${foreign}`
+  }
   return [
-    `${perSecond.toFixed(0)}/s`,
-    `${hopMicros.toFixed(1)} us of hops`,
-    `p50 ${(p50Micros / 1000).toFixed(2)} ms`,
-    `p99 ${(p99Micros / 1000).toFixed(2)} ms`,
-    `${(foreignShare * 100).toFixed(0)} % of the machine for others`,
+    `${run.perSecond.toFixed(0)}/s`,
+    `${run.hopMicros.toFixed(1)} us of hops`,
+    `p50 ${(run.p50Micros / 1000).toFixed(2)} ms`,
+    `p99 ${(run.p99Micros / 1000).toFixed(2)} ms`,
+    foreign,
   ].join(', ')
 }

@@ -1,15 +1,30 @@
-/** Columns of equal width; the first is aligned to the left. */
-export function toTable(rows: readonly (readonly string[])[]): string {
-  const columns = Math.max(...rows.map((row) => row.length))
-  const widths = Array.from({ length: columns }, (_, at) =>
-    Math.max(...rows.map((row) => (row[at] ?? '').length)),
+/** Rows under a head; the first column says what a row is about. */
+export type Table = {
+  readonly title: string
+  readonly head: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+}
+
+/** For a terminal: columns of equal width, the first aligned to the left. */
+export function toText({ title, head, rows }: Table): string {
+  const lines = [[title, ...head], ...rows]
+  const widths = [title, ...head].map((_, at) =>
+    Math.max(...lines.map((line) => (line[at] ?? '').length)),
   )
-  const toLine = (row: readonly string[]) =>
+  const toLine = (line: readonly string[]) =>
     widths
       .map((width, at) =>
-        at === 0 ? (row[at] ?? '').padEnd(width) : (row[at] ?? '').padStart(width),
+        at === 0 ? (line[at] ?? '').padEnd(width) : (line[at] ?? '').padStart(width),
       )
       .join('  ')
       .trimEnd()
-  return rows.map(toLine).join('\n')
+  return lines.map(toLine).join('\n')
+}
+
+/** For a document. */
+export function toMarkdown({ title, head, rows }: Table): string {
+  const toLine = (line: readonly string[]) => `| ${line.join(' | ')} |`
+  const columns = [title, ...head]
+  const rule = columns.map((_, at) => (at === 0 ? '---' : '---:'))
+  return [toLine(columns), `|${rule.join('|')}|`, ...rows.map(toLine)].join('\n')
 }

@@ -23,6 +23,7 @@ export type BenchWorld = {
 export type Upstream = {
   readonly address: string
   readonly caFile: string
+  readonly caKeyFile: string
   /** Plain HTTP: events for watches. */
   readonly control: string
   readonly pid: number

@@ -1,3 +1,4 @@
+import type { Child } from '@postern/local-servers'
 import { type BenchWorld, freeAddress, startServer } from './bench-world.ts'
 import { type Part, partOf, type Stack, type StackName } from './stack.ts'
 
@@ -41,6 +42,7 @@ export async function startGoProxies(
   const { web, upstream } = world
   let behind = before?.address ?? upstream.address
   let behindCa = before?.caFile ?? upstream.caFile
+  const started: Child[] = []
   const hops: Part[] = [...(before?.hops ?? [])]
   for (let hop = 1; hop <= count; hop += 1) {
     const address = await freeAddress()
@@ -51,11 +53,18 @@ export async function startGoProxies(
       args: ['proxy', '--listen', address, ...certificate(world), ...to],
       addresses: [address],
     })
+    started.push(proxy)
     hops.unshift(partOf(`proxy ${hop}`, proxy))
     behind = address
     behindCa = web.ca
   }
-  return { name, address: behind, prefix: '', caFile: web.ca, hops, beside: [] }
+  const stack: Stack = { name, address: behind, prefix: '', caFile: web.ca, hops, beside: [] }
+  if (before !== undefined) return stack
+  const renew = async () => {
+    for (const proxy of started) await proxy.stop()
+    return await startGoProxies(world, order)
+  }
+  return { ...stack, renew }
 }
 
 function certificate({ web }: BenchWorld): string[] {

@@ -1,14 +1,20 @@
 import type { Kubectl, Servers } from '@postern/bootstrap'
+import { sharePriority } from '../processes.ts'
 import type { BenchWorld } from './bench-world.ts'
 import { startGoProxies, startGoTunnel } from './go-stacks.ts'
 import { startKubectlProxy } from './kubectl-proxy.ts'
 import { startNginx } from './nginx.ts'
 import type { Population } from './population.ts'
 import { startPostern } from './postern.ts'
-import type { Stack, StackName } from './stack.ts'
+import type { Limits, Stack, StackName } from './stack.ts'
 
 export type OpenStacks = {
-  readonly stacks: ReadonlyMap<StackName, Stack>
+  /** Those that run. */
+  readonly names: readonly StackName[]
+  /** As it is now. @throws Error when it does not run */
+  get(name: StackName): Stack
+  /** Gives it new processes. */
+  renew(name: StackName, limits: Limits): Promise<Stack>
   /** Why some are not there. */
   readonly notes: readonly string[]
 }
@@ -32,7 +38,23 @@ export async function openStacks(
     if (stack === undefined) notes.push(`${name}: left out, its program is not installed`)
     else stacks.set(name, stack)
   }
-  return { stacks, notes }
+  const get = (name: StackName) => {
+    const stack = stacks.get(name)
+    if (stack === undefined) throw new Error(`${name} does not run`)
+    return stack
+  }
+  return {
+    names: [...stacks.keys()],
+    notes,
+    get,
+    async renew(name, limits) {
+      const renewed = await get(name).renew?.(limits)
+      if (renewed === undefined) return get(name)
+      stacks.set(name, renewed)
+      sharePriority(renewed.hops.map(({ pid }) => pid))
+      return renewed
+    },
+  }
 
   async function start(name: StackName): Promise<Stack | undefined> {
     switch (name) {

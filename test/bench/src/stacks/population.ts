@@ -21,14 +21,29 @@ export const POPULATION: Population = {
 export const FEW: Population = { users: 40, groups: 8, clusters: 9, roles: 5, grants: 20 }
 
 /** So many of the users put the load on. */
-const USERS_WITH_TOKENS = 32
+export const USERS_WITH_TOKENS = 32
 const AT_ONCE = 8
 
 /** The cluster that the load goes to. */
 export const BENCH_CLUSTER = { name: 'bench', labels: { env: 'bench', region: 'r0' } }
 
-const BENCH_RULES = [
-  { verbs: ['get', 'list', 'watch'], apiGroups: [''], resources: ['pods', 'configmaps'] },
+type Rule = {
+  readonly verbs: readonly string[]
+  readonly apiGroups: readonly string[]
+  readonly resources: readonly string[]
+  readonly resourceNames?: readonly string[]
+}
+
+type Terms = {
+  readonly subjects: readonly string[]
+  readonly role: string
+  readonly clusters?: readonly string[]
+  readonly clusterSelector?: { readonly matchLabels: Readonly<Record<string, string>> }
+  readonly namespaces: { readonly all?: boolean; readonly names?: readonly string[] }
+}
+
+const BENCH_RULES: readonly Rule[] = [
+  { verbs: ['get', 'list', 'watch'], apiGroups: [''], resources: ['pods', 'configmaps', 'events'] },
   { verbs: ['get', 'create'], apiGroups: [''], resources: ['pods/exec'] },
 ]
 
@@ -46,19 +61,30 @@ export async function populate(api: ApiClient, of: Population): Promise<string[]
   await many(of.clusters - 1, (n) =>
     post('/v1/clusters', {
       name: `cluster-${n}`,
-      labels: { env: ['dev', 'test', 'prod'][n % 3], region: `r${n % 10}` },
+      labels: labelsOfCluster(n),
       installLevel: 'INSTALL_LEVEL_EDIT',
     }),
   )
-  await many(of.roles, (n) => post('/v1/roles', { name: `role-${n}`, rules: rulesOf(n) }))
-  await many(of.grants, (n) => post('/v1/grants', { name: `grant-${n}`, terms: termsOf(n, of) }))
-  return await many(USERS_WITH_TOKENS, async (n) => {
+  await many(of.roles, (n) => post('/v1/roles', { name: `role-${n}`, rules: rulesOfRole(n) }))
+  await many(of.grants, (n) =>
+    post('/v1/grants', { name: `grant-${n}`, terms: termsOfGrant(n, of) }),
+  )
+  return await tokensFor(api, USERS_WITH_TOKENS)
+}
+
+/** A token of each of the first users. */
+export async function tokensFor(api: ApiClient, users: number): Promise<string[]> {
+  return await many(users, async (n) => {
     const order = { user: `user-${n}`, description: 'benchmark' }
-    return String((await post('/v1/tokens', order))['secret'])
+    return String((await api.call('POST', '/v1/tokens', order))['secret'])
   })
 }
 
-function rulesOf(n: number): object[] {
+export function labelsOfCluster(n: number): Readonly<Record<string, string>> {
+  return { env: ['dev', 'test', 'prod'][n % 3] ?? '', region: `r${n % 10}`, fleet: 'bench' }
+}
+
+export function rulesOfRole(n: number): readonly Rule[] {
   if (n === 0) return BENCH_RULES
   return [
     { verbs: ['get', 'list', 'watch'], apiGroups: ['', 'apps'], resources: ['*'] },
@@ -72,7 +98,7 @@ function rulesOf(n: number): object[] {
 }
 
 /** The first grants are those of the benchmark, one for each group; the others lie beside its way. */
-function termsOf(n: number, of: Population): object {
+export function termsOfGrant(n: number, of: Population): Terms {
   const subjects = [`group:group-${n % of.groups}`]
   if (n < of.groups) {
     const clusterSelector = { matchLabels: { env: BENCH_CLUSTER.labels.env } }

@@ -1,43 +1,27 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import {
   joinCluster,
   type Kubectl,
   SERVICES,
   type Servers,
-  type ServiceName,
   shippedCommandOf,
   signInAdministrator,
-  startShipped,
 } from '@postern/bootstrap'
-import type { Child } from '@postern/local-servers'
 import { environment } from '../config.ts'
 import { childrenOf, processOf } from '../processes.ts'
 import type { BenchWorld } from './bench-world.ts'
 import { openSessions } from './open-sessions.ts'
 import { BENCH_CLUSTER, type Population, populate } from './population.ts'
-import { type Part, partOf, type Stack } from './stack.ts'
+import { startServices } from './postern-services.ts'
+import type { Part, Stack } from './stack.ts'
 
 /** What is put into images, bundled once for a run. */
 export const SHIPPED = [...SERVICES, 'agent'] as const
 
-/**
- * A benchmark has fewer users than what it stands for, so one may do more than by default. What the
- * limits do is measured apart.
- */
-const SETTINGS: Readonly<Partial<Record<ServiceName, Readonly<Record<string, string>>>>> = {
-  gateway: {
-    POSTERN_GATEWAY_CONNECTIONS_MAX: '100000',
-    POSTERN_GATEWAY_REQUESTS_MAX: '100000',
-    POSTERN_GATEWAY_REQUESTS_PER_USER_MAX: '100000',
-    POSTERN_GATEWAY_STREAMS_PER_USER_MAX: '100000',
-    POSTERN_GATEWAY_REQUESTS_PER_SECOND_PER_USER: '100000',
-    POSTERN_GATEWAY_REQUESTS_BURST_PER_USER: '1000000',
-  },
-  'tunnel-broker': {
-    POSTERN_TUNNEL_BROKER_MANIFEST_FILE: join(environment.root, 'deploy/agent/manifest.yaml'),
-  },
-}
+const AGENT_MS_MAX = 60_000
+const LOOK_AGAIN_MS = 100
 
 /** How a container of the agent's image runs the bundled agent, against that API server. */
 export function agentCommand(bundles: string, kubernetes: string): string[] {
@@ -48,6 +32,8 @@ export function agentCommand(bundles: string, kubernetes: string): string[] {
     // A pod's volumes are links below the folder it starts in.
     'POSTERN_AGENT_SERVICE_ACCOUNT_DIR=var/run/secrets/kubernetes.io/serviceaccount',
     `POSTERN_AGENT_KUBERNETES=${kubernetes}`,
+    // Nobody is served any more when it is stopped.
+    'POSTERN_AGENT_DRAIN_SECONDS=1',
     environment.node,
     ...args,
   ]
@@ -59,15 +45,13 @@ export async function startPostern(
   order: { servers: Servers; bundles: string; kubectl: Kubectl; population: Population },
 ): Promise<Stack> {
   const { dir, step } = world
-  const { servers, bundles, population } = order
+  const { servers, bundles, kubectl, population } = order
   const { ports, secrets } = servers
-  const logs = join(dir, 'logs')
-  mkdirSync(logs, { recursive: true })
-  const services = await step('services', () => startServices(world, servers, bundles, logs))
+  const services = await step('services', () => startServices(world, { servers, bundles }))
   const admin = await signInAdministrator({
     secrets,
     apiUrl: `https://127.0.0.1:${ports.console}`,
-    setupToken: () => /psu_\S+/.exec(readFileSync(join(logs, 'identity.log'), 'utf8'))?.[0],
+    setupToken: () => /psu_\S+/.exec(services.logOf('identity'))?.[0],
   })
   const tokens = await step('users, roles and grants', () => populate(admin.api, population))
   const tokensFile = join(dir, 'tokens')
@@ -75,58 +59,62 @@ export async function startPostern(
   await step('agent', () =>
     joinCluster({
       api: admin.api,
-      kubectl: order.kubectl,
+      kubectl,
       ...BENCH_CLUSTER,
       installLevel: 'INSTALL_LEVEL_EDIT',
     }),
   )
+  const agentFile = join(bundles, 'agent/main.js')
   const address = `127.0.0.1:${ports.gateway}`
   const prefix = `/clusters/${BENCH_CLUSTER.name}`
-  await step('sessions', () => openSessions({ address, prefix, caFile: secrets.webCaFile, tokens }))
-  const part = (name: ServiceName): Part => {
-    const child = services.get(name)
-    if (child === undefined) throw new Error(`${name} was not started`)
-    return partOf(name, child)
-  }
-  const agent = { name: 'agent', pid: processOf(join(bundles, 'agent/main.js')) }
-  return {
+  const untilServed = () => openSessions({ address, prefix, caFile: secrets.webCaFile, tokens })
+  await step('sessions', untilServed)
+
+  const stackNow = (): Stack => ({
     name: 'postern',
     address,
     prefix,
     caFile: secrets.webCaFile,
     tokensFile,
-    hops: [part('gateway'), part('relay'), agent],
+    hops: [
+      services.part('gateway'),
+      services.part('relay'),
+      { name: 'agent', pid: processOf(agentFile) },
+    ],
     beside: [
-      part('audit'),
-      part('session'),
-      part('identity'),
-      part('policy'),
-      part('tunnel-broker'),
-      part('console'),
+      services.part('audit'),
+      services.part('session'),
+      services.part('identity'),
+      services.part('policy'),
+      services.part('tunnel-broker'),
+      services.part('console'),
       { name: 'nats-server', pid: servers.nats.current().pid },
       ...familyOf('postgres', servers.postgres.current().pid),
     ],
-  }
+    api: admin.api,
+    async renew(limits) {
+      await kubectl.ok(['delete', 'pod', '--all', '--namespace', 'postern-system'])
+      await services.restart('relay', limits)
+      await services.restart('gateway', limits)
+      await untilRuns(agentFile)
+      await untilServed()
+      return stackNow()
+    },
+  })
+  return stackNow()
 }
 
-async function startServices(
-  world: BenchWorld,
-  servers: Servers,
-  folder: string,
-  logs: string,
-): Promise<ReadonlyMap<ServiceName, Child>> {
-  const started = new Map<ServiceName, Child>()
-  const start = async (name: ServiceName) => {
-    const settings = { ...servers.environmentOf(name), ...SETTINGS[name] }
-    const child = await startShipped({ name, folder, settings, logFile: join(logs, `${name}.log`) })
-    world.closing.defer(name, () => child.stop())
-    started.set(name, child)
+async function untilRuns(file: string): Promise<void> {
+  const deadline = Date.now() + AGENT_MS_MAX
+  for (;;) {
+    try {
+      processOf(file)
+      return
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+    }
+    await setTimeout(LOOK_AGAIN_MS)
   }
-  // All of them, also when one fails: none may be left behind.
-  for (const outcome of await Promise.allSettled(SERVICES.map(start))) {
-    if (outcome.status === 'rejected') throw outcome.reason
-  }
-  return started
 }
 
 /** A server and its children, counted as one. */

@@ -1,3 +1,4 @@
+import type { ApiClient } from '@postern/bootstrap'
 import type { Child } from '@postern/local-servers'
 
 /** A process that is measured. */
@@ -18,7 +19,14 @@ export type Stack = {
   readonly hops: readonly Part[]
   /** Those that work for it beside its path. */
   readonly beside: readonly Part[]
+  /** The public API of Postern, as its administrator. */
+  readonly api?: ApiClient
+  /** The same on new processes, which have nothing of earlier loads in their memory. */
+  readonly renew?: (limits: Limits) => Promise<Stack>
 }
+
+/** What one user may do: as much as the machine does, or as it ships. Peers know no users. */
+export type Limits = 'raised' | 'shipped'
 
 /** Every stack, in the order of the tables. */
 export const STACKS = {

@@ -51,6 +51,7 @@ export async function startUpstream(
     cacheDir: join(dir, 'kubectl-cache'),
   })
   await kubectl.ok(['apply', '-f', '-'], JSON.stringify(NAMESPACE))
-  const upstream = { address, control, caFile: cluster.ca, pid: child.process.pid ?? 0 }
+  const authority = { caFile: cluster.ca, caKeyFile: cluster.caKey }
+  const upstream = { address, control, ...authority, pid: child.process.pid ?? 0 }
   return { upstream, kubectl }
 }

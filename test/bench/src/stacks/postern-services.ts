@@ -1,0 +1,75 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { SERVICES, type Servers, type ServiceName, startShipped } from '@postern/bootstrap'
+import type { Child } from '@postern/local-servers'
+import { environment } from '../config.ts'
+import type { BenchWorld } from './bench-world.ts'
+import { type Limits, type Part, partOf } from './stack.ts'
+
+/**
+ * A benchmark has fewer users than what it stands for, so one may do more than by default. What the
+ * limits do is measured apart.
+ */
+const RAISED = {
+  POSTERN_GATEWAY_CONNECTIONS_MAX: '100000',
+  POSTERN_GATEWAY_REQUESTS_MAX: '100000',
+  POSTERN_GATEWAY_REQUESTS_PER_USER_MAX: '100000',
+  POSTERN_GATEWAY_STREAMS_PER_USER_MAX: '100000',
+  POSTERN_GATEWAY_REQUESTS_PER_SECOND_PER_USER: '100000',
+  POSTERN_GATEWAY_REQUESTS_BURST_PER_USER: '1000000',
+}
+/** Nobody is served any more when it is stopped. */
+const NO_DRAIN = { POSTERN_GATEWAY_DRAIN_NOTICE_SECONDS: '0', POSTERN_GATEWAY_DRAIN_SECONDS: '1' }
+const MANIFEST = {
+  POSTERN_TUNNEL_BROKER_MANIFEST_FILE: join(environment.root, 'deploy/agent/manifest.yaml'),
+}
+
+export type PosternServices = {
+  part(name: ServiceName): Part
+  logOf(name: ServiceName): string
+  /** Stops it and starts it anew on its own address. */
+  restart(name: ServiceName, limits: Limits): Promise<void>
+}
+
+/** Every service as it ships, each in a process of its own. */
+export async function startServices(
+  world: BenchWorld,
+  { servers, bundles }: { servers: Servers; bundles: string },
+): Promise<PosternServices> {
+  const logs = join(world.dir, 'logs')
+  mkdirSync(logs, { recursive: true })
+  const logFileOf = (name: ServiceName) => join(logs, `${name}.log`)
+  const running = new Map<ServiceName, Child>()
+
+  async function start(name: ServiceName, limits: Limits): Promise<void> {
+    const settings = { ...servers.environmentOf(name), ...settingsOf(name, limits) }
+    const logFile = logFileOf(name)
+    const child = await startShipped({ name, folder: bundles, settings, logFile })
+    world.closing.defer(name, () => child.stop())
+    running.set(name, child)
+  }
+
+  // All of them, also when one fails: none may be left behind.
+  for (const outcome of await Promise.allSettled(SERVICES.map((name) => start(name, 'raised')))) {
+    if (outcome.status === 'rejected') throw outcome.reason
+  }
+  return {
+    part(name) {
+      const child = running.get(name)
+      if (child === undefined) throw new Error(`${name} does not run`)
+      return partOf(name, child)
+    },
+    logOf: (name) => readFileSync(logFileOf(name), 'utf8'),
+    async restart(name, limits) {
+      await running.get(name)?.stop()
+      running.delete(name)
+      await start(name, limits)
+    },
+  }
+}
+
+function settingsOf(name: ServiceName, limits: Limits): Readonly<Record<string, string>> {
+  if (name === 'tunnel-broker') return MANIFEST
+  if (name !== 'gateway') return {}
+  return limits === 'raised' ? { ...RAISED, ...NO_DRAIN } : NO_DRAIN
+}
