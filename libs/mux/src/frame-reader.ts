@@ -90,14 +90,17 @@ export class FrameReader {
       return
     }
     const { type, streamId } = header
+    if (this.#message === undefined && !header.more) {
+      this.#sink.onMessage(type, streamId, payload)
+      return
+    }
     const message = this.#message ?? { type, streamId, bytes: 0, parts: [] }
     message.bytes += payload.length
     if (message.bytes > HEAD_BYTES_MAX) throw new MuxProtocolError('a head of more than 1 MiB')
     message.parts.push(header.more ? Buffer.from(payload) : payload)
     this.#message = header.more ? message : undefined
     if (header.more) return
-    const [only = payload] = message.parts
-    const whole = message.parts.length === 1 ? only : Buffer.concat(message.parts)
+    const whole = Buffer.concat(message.parts)
     this.#sink.onMessage(type, streamId, whole)
   }
 }
