@@ -17,7 +17,7 @@ const PARTS = [
   'audit',
   'postgres',
 ]
-/** Of Postern's own design, and what it is asked to reach. */
+/** 10,000 users, each on ten clusters at a time. */
 const LARGE = { clusters: 1_000, sessions: 100_000 }
 
 /** What one more of everything costs, and what that comes to. */
@@ -80,7 +80,8 @@ function totals(run: ScaleRun): Table {
   return {
     title: 'MiB (share of a processor while nothing happens)',
     head: [`measured: ${name(reached)}`, `model: ${name(wanted)}`, `model: ${name(LARGE)}`],
-    rows: PARTS.filter((part) => open?.bytes[part] !== undefined).map((part) => [
+    // Agents share processes here, and nowhere else.
+    rows: PARTS.filter((part) => part !== 'agents').map((part) => [
       part,
       cell({ bytes: open?.bytes[part] ?? 0, processors: run.idleShare[part] ?? 0 }),
       cell(needOf(run, part, wanted)),

@@ -1,19 +1,25 @@
 import { setTimeout } from 'node:timers/promises'
 import type { ApiClient } from '@postern/bootstrap'
 import { between, type Look } from './look.ts'
-import type { ScaleRun } from './scale-run.ts'
+import type { ByPart, ScaleRun } from './scale-run.ts'
 
 const IDLE_MS = 5_000
 const CHANGES = 5
 const CHANGE_MS = 1_000
+
+/** Shares of a processor while nothing happens. */
+export async function lookWhileIdle(look: Look): Promise<ByPart> {
+  const begin = look(0, 0)
+  await setTimeout(IDLE_MS)
+  return between(begin, look(0, 0))
+}
 
 /** What everything that is open costs while nothing happens, and when a grant is made. */
 export async function lookWhileOpen(
   api: ApiClient,
   look: Look,
 ): Promise<Pick<ScaleRun, 'idleShare' | 'changeMicros'>> {
-  const begin = look(0, 0)
-  await setTimeout(IDLE_MS)
+  const idleShare = await lookWhileIdle(look)
   const idle = look(0, 0)
   for (let n = 0; n < CHANGES; n += 1) {
     await api.call('POST', '/v1/grants', {
@@ -28,7 +34,6 @@ export async function lookWhileOpen(
     await setTimeout(CHANGE_MS)
   }
   const changed = look(0, 0)
-  const idleShare = between(begin, idle)
   const share = between(idle, changed)
   const seconds = changed.atSeconds - idle.atSeconds
   const changeMicros = Object.fromEntries(

@@ -9,13 +9,14 @@ import { type Population, tokensFor } from '../stacks/population.ts'
 import type { Part } from '../stacks/stack.ts'
 import { startFleet } from './fleet.ts'
 import { growth, lookAt, scaled } from './look.ts'
+import { lookWhileIdle } from './look-while-open.ts'
 import { openSessions, STREAMS } from './open-sessions.ts'
 import type { Point, ScaleRun } from './scale-run.ts'
 
 const JOINING_STEPS = 3
 const SETTLE_MS = 2_000
 /** For the platform anew, tokens of all users, and joining. */
-const SECONDS_BEFORE = 75
+const SECONDS_BEFORE = 85
 
 type Order = {
   readonly stacks: OpenStacks
@@ -50,6 +51,7 @@ async function measureScale(world: BenchWorld, order: Order): Promise<ScaleRun> 
   const fleet = await startFleet(world, api)
   const agents: Part[] = []
   const look = lookAt(stack, fleet, agents)
+  const idleEmpty = await lookWhileIdle(look)
   const joining: Point[] = [look(0, 0)]
   for (let step = 1; step <= JOINING_STEPS; step += 1) {
     const [from, until] = [step - 1, step].map((at) => Math.round((clusters * at) / JOINING_STEPS))
@@ -58,6 +60,7 @@ async function measureScale(world: BenchWorld, order: Order): Promise<ScaleRun> 
     await setTimeout(SETTLE_MS)
     joining.push(look(until, 0))
   }
+  const idleJoined = await lookWhileIdle(look)
   const opened = await openSessions(world, {
     stack,
     fleet,
@@ -75,6 +78,8 @@ async function measureScale(world: BenchWorld, order: Order): Promise<ScaleRun> 
     clusters,
     watchesPerSession: STREAMS,
     joining,
+    idleEmpty,
+    idleJoined,
     bytesPerCluster: growth(joining, 'clusters', 'bytes'),
     bytesPerSession: growth(opening, 'sessions', 'bytes'),
     cpuMicrosPerSession: scaled(growth(opening, 'sessions', 'cpuSeconds'), 1e6),

@@ -24,7 +24,9 @@ export type ScaleRun = {
   readonly bytesPerSession: ByPart
   readonly cpuMicrosPerSession: ByPart
   readonly sessionsPerSecond: number
-  /** Shares of a processor while nothing happens and everything is open. */
+  /** Shares of a processor while nothing happens: with nothing, with all clusters, with all sessions. */
+  readonly idleEmpty: ByPart
+  readonly idleJoined: ByPart
   readonly idleShare: ByPart
   /** CPU for one more grant while everything is open, by process. */
   readonly changeMicros: ByPart
