@@ -21,7 +21,13 @@ export function readClusterAuditLog(cluster: DemoCluster): ClusterAuditEvent[] {
   return readFileSync(cluster.auditLog, 'utf8')
     .split('\n')
     .filter((line) => line !== '')
-    .map((line): ClusterAuditEvent => JSON.parse(line))
+    .map(parseClusterAuditEvent)
+}
+
+/** What was refused before anybody was known is nobody's, under no name. */
+function parseClusterAuditEvent(line: string): ClusterAuditEvent {
+  const event: ClusterAuditEvent = JSON.parse(line)
+  return { ...event, user: { ...event.user, username: event.user.username ?? '' } }
 }
 
 export function isByAccount({ user }: ClusterAuditEvent): boolean {

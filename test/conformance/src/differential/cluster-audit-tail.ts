@@ -5,7 +5,8 @@ export type ClusterEvent = {
   readonly auditID: string
   readonly verb: string
   readonly requestURI: string
-  readonly user: { readonly username: string }
+  /** Without a name where it was refused before anybody was known. */
+  readonly user: { readonly username?: string }
   readonly objectRef?: {
     readonly resource?: string
     readonly subresource?: string

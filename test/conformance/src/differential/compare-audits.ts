@@ -48,7 +48,7 @@ export function createComparison(): Comparison {
       for (const event of events) compare(event)
     },
     event(event) {
-      if (event.user.username.startsWith(ACCOUNTS)) compare(event)
+      if (event.user.username?.startsWith(ACCOUNTS)) compare(event)
     },
     different,
     get forwarded() {

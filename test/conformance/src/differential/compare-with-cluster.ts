@@ -9,10 +9,10 @@ import { type GeneratedRequest, generatedRequest } from './generated-request.ts'
 import { createSender, type Sender } from './sender.ts'
 
 const BATCH = 2_000
-const WORKERS = 32
+const WORKERS = 160
 /** Answered, and not yet in the log: senders wait for it here. */
 const BEHIND_MAX = 4_000
-const LOOK_MS = 100
+const LOOK_MS = 1_000
 const SETTLED_MS_MAX = 120_000
 const SAY_EVERY_MS = 20_000
 const SHOWN_MAX = 5
@@ -119,7 +119,10 @@ async function followOutcomes(world: E2eWorld): Promise<{ next(): Promise<Outcom
     async next() {
       const found: Outcome[] = []
       for (;;) {
-        const page = await recordsAfter(world, last)
+        const after = last
+        const page = await eventually('the log to answer', SETTLED_MS_MAX, () =>
+          recordsAfter(world, after),
+        )
         last = page.at(-1)?.index ?? last
         for (const { event } of page) {
           const { stage, userAgent = '' } = event

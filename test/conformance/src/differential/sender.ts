@@ -22,7 +22,7 @@ export async function createSender(
   const rules = TIER_RULES['postern-edit']
   const secret = await grantedUser(world, { ...user, cluster: CLUSTER, rules })
   const { ca, platform } = world
-  const agent = new Agent({ ca, keepAlive: true, maxSockets: 4 })
+  const agent = new Agent({ ca, keepAlive: true, maxSockets: 20 })
   const { hostname: host, port } = new URL(platform.gatewayUrl)
   let session: ClientHttp2Session | undefined
   const headersFor = (mark: string) => ({
