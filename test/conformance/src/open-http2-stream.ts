@@ -15,6 +15,8 @@ export type OpenHttp2Stream = {
 }
 
 const UNTIL_MS_MAX = 30_000
+/** RFC 9113, 7. */
+const CANCEL = 8
 
 export function openHttp2Session({ gatewayPort, e2e }: RecordingWorld): ClientHttp2Session {
   const session = connect(`https://127.0.0.1:${gatewayPort}`, {
@@ -24,17 +26,33 @@ export function openHttp2Session({ gatewayPort, e2e }: RecordingWorld): ClientHt
   return session.on('error', () => {})
 }
 
-/** On a connection of its own, unless one is given. */
+type On = { readonly session: ClientHttp2Session; readonly host: string }
+
+/** On a connection of its own. */
 export function openHttp2Stream(
   world: RecordingWorld,
-  { target, token = world.token }: Pick<Order, 'target' | 'token'>,
-  on?: { readonly session: ClientHttp2Session; readonly host?: string },
+  order: Pick<Order, 'target' | 'token'>,
 ): OpenHttp2Stream {
-  const session = on?.session ?? openHttp2Session(world)
+  const session = openHttp2Session(world)
+  const stream = openOn({ session, host: world.host }, { token: world.token, ...order })
+  return {
+    ...stream,
+    close() {
+      stream.close()
+      session.destroy()
+    },
+  }
+}
+
+/** On this one. */
+export function openOn(
+  { session, host }: On,
+  { target, token = '' }: Pick<Order, 'target' | 'token'>,
+): OpenHttp2Stream {
   const stream = session.request({
     ':method': 'GET',
     ':path': target,
-    ':authority': on?.host ?? world.host,
+    ':authority': host,
     authorization: `Bearer ${token}`,
   })
   let status = 0
@@ -59,9 +77,6 @@ export function openHttp2Stream(
         if (!holds()) throw new Error(`${status} ${reset ?? 'open'}: ${text.slice(-500)}`)
       })
     },
-    close() {
-      stream.close(8)
-      if (on === undefined) session.destroy()
-    },
+    close: () => stream.close(CANCEL),
   }
 }

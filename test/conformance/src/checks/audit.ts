@@ -264,4 +264,27 @@ export const auditChecks: readonly Check[] = [
       }
     },
   },
+  {
+    id: 'AU-09',
+    title: 'while the cluster still works at a write its intent is in the log already',
+    async run(worlds) {
+      const world = await worlds.recording()
+      const held: { end(text: string): unknown }[] = []
+      world.api.handlers.request = (_arrived, response, request) => {
+        request.resume()
+        held.push(response)
+      }
+      const answered = overHttp1(world, { method: 'DELETE', target: `${PODS}/p`, body: '{}' })
+      await eventually('it to be in the log, and unanswered', STORED_MS_MAX, async () => {
+        const { auditId = '' } = world.api.arrived.at(-1) ?? {}
+        const records = auditId === '' ? [] : await recordsWhere(world.e2e, `auditId=${auditId}`)
+        deepStrictEqual(
+          records.map(({ stage }) => stage),
+          ['RequestReceived'],
+        )
+      })
+      for (const response of held) response.end('{}')
+      expectStatus(await answered, 200)
+    },
+  },
 ]

@@ -1,14 +1,21 @@
-import { deepStrictEqual, ok } from 'node:assert/strict'
+import { deepStrictEqual, ok, rejects } from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { connect as connectHttp2 } from 'node:http2'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect } from 'node:tls'
 import { startKubectl } from '@postern/bootstrap'
-import { CLUSTER, certificateOf, type E2eWorld, installationAuthority } from '@postern/e2e/support'
+import {
+  CLUSTER,
+  certificateOf,
+  type E2eWorld,
+  installationAuthority,
+  startGatewayProcess,
+} from '@postern/e2e/support'
 import type { Check } from '../check.ts'
 import { bytesOf, overHttp1, rawly } from '../client.ts'
 import { expectMatch, expectRefused, expectStatus } from '../expect.ts'
-import { openHttp2Session, openHttp2Stream } from '../open-http2-stream.ts'
+import { openHttp2Session, openHttp2Stream, openOn } from '../open-http2-stream.ts'
 import { OPERATOR, type RecordingWorld } from '../recording/recording-world.ts'
 
 const PODS = '/api/v1/namespaces/team/pods'
@@ -107,11 +114,11 @@ export const connectionChecks: readonly Check[] = [
       const session = openHttp2Session(world)
       const target = `${PODS}?watch=1`
       const streams = Array.from({ length: WATCHES }, () =>
-        openHttp2Stream(world, { target }, { session }),
+        openOn({ session, host: world.host }, { target, token: world.token }),
       )
       for (const stream of streams) await stream.until('a watch', () => stream.status() === 200)
       ok((session.remoteSettings.maxConcurrentStreams ?? 0) >= WATCHES)
-      const beside = openHttp2Stream(world, { target: PODS }, { session })
+      const beside = openOn({ session, host: world.host }, { target: PODS, token: world.token })
       await beside.until('an answer', () => beside.reset() === 0)
       deepStrictEqual([beside.status(), beside.text()], [200, '{}'])
       deepStrictEqual(world.api.arrived.length, WATCHES + 1)
@@ -139,7 +146,7 @@ export const connectionChecks: readonly Check[] = [
       const { secret: token, id } = await world.e2e.token(OPERATOR)
       const session = openHttp2Session(world)
       const ask = async () => {
-        const stream = openHttp2Stream(world, { target: PODS, token }, { session })
+        const stream = openOn({ session, host: world.host }, { target: PODS, token })
         await stream.until('an answer', () => stream.reset() !== undefined)
         return stream.status()
       }
@@ -184,7 +191,7 @@ export const connectionChecks: readonly Check[] = [
       deepStrictEqual(world.api.arrived, [])
       const session = openHttp2Session(world)
       const ask = async (host: string, target = PODS) => {
-        const stream = openHttp2Stream(world, { target }, { session, host })
+        const stream = openOn({ session, host }, { target, token: world.token })
         await stream.until('an answer', () => stream.reset() !== undefined)
         return { status: stream.status(), arrived: world.api.arrived.length }
       }
@@ -210,6 +217,39 @@ export const connectionChecks: readonly Check[] = [
       for (const host of ['a@b', `${world.host}/x`, 'x y', `${world.host}:x`, '[::1', 'recorded']) {
         const bytes = bytesOf({ ...world, host }, { target: PODS, lines: ['Connection: close'] })
         expectRefused(world, await rawly(world, bytes), 400, 403)
+      }
+    },
+  },
+  {
+    id: 'ER-09',
+    title:
+      'a gateway that stops tells its clients to go elsewhere, lets what runs end, and then takes nothing any more',
+    async run(worlds) {
+      const world = await worlds.cluster()
+      const { secret: token } = await world.token('lead')
+      const settings = {
+        POSTERN_GATEWAY_DRAIN_NOTICE_SECONDS: '1',
+        POSTERN_GATEWAY_DRAIN_SECONDS: '20',
+      }
+      const gateway = await startGatewayProcess(world, 'leaving', { settings })
+      const session = connectHttp2(gateway.url, { ca: world.ca })
+      session.on('error', () => {})
+      try {
+        const toldSo = once(session, 'goaway', { signal: AbortSignal.timeout(ANSWER_MS_MAX) })
+        const target = `/clusters/${CLUSTER}${PODS}?watch=true&timeoutSeconds=3`
+        const on = { session, host: 'localhost' }
+        const watch = openOn(on, { target, token })
+        await watch.until('an event', () => watch.text().includes('"ADDED"'))
+        const stopped = gateway.kill('SIGTERM')
+        await toldSo
+        await watch.until('its end', () => watch.reset() !== undefined)
+        deepStrictEqual({ status: watch.status(), reset: watch.reset() }, { status: 200, reset: 0 })
+        await stopped
+        deepStrictEqual(await gateway.ended, 0)
+        await rejects(gateway.ask(token, { path: PODS }), /ECONNREFUSED/)
+      } finally {
+        session.destroy()
+        await gateway.kill()
       }
     },
   },

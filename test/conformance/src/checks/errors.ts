@@ -6,7 +6,7 @@ import type { Check, Generated } from '../check.ts'
 import { bytesOf, overHttp1, rawly } from '../client.ts'
 import { expectMatch, expectStatus } from '../expect.ts'
 import { grantedUser } from '../granted-user.ts'
-import { openHttp2Session, openHttp2Stream } from '../open-http2-stream.ts'
+import { openHttp2Session, openOn } from '../open-http2-stream.ts'
 
 const PODS = '/api/v1/namespaces/team/pods'
 const PROTOBUF = 'application/vnd.kubernetes.protobuf'
@@ -196,7 +196,7 @@ export function errorChecks({ seed }: Pick<Generated, 'seed'>): Check[] {
         world.api.handlers.request = (_arrived, response) => void held.push(response)
         const session = openHttp2Session(world)
         const streams = Array.from({ length: AT_ONCE }, () =>
-          openHttp2Stream(world, { target: PODS, token }, { session }),
+          openOn({ session, host: world.host }, { target: PODS, token }),
         )
         const refused = () => streams.filter((stream) => stream.status() === 429)
         const [first] = streams
