@@ -200,13 +200,12 @@ export function errorChecks({ seed }: Pick<Generated, 'seed'>): Check[] {
         )
         const refused = () => streams.filter((stream) => stream.status() === 429)
         const [first] = streams
-        await first?.until('some to be refused', () => refused().length + held.length >= AT_ONCE)
-        ok(refused().length > 0, 'none was refused')
+        await first?.until('some to be refused', () => refused().length > 0)
         for (const stream of refused()) {
           await stream.until('its Status', () => stream.text().includes('"TooManyRequests"'))
           expectMatch(stream.text(), /"retryAfterSeconds":1/)
         }
-        deepStrictEqual(world.api.arrived.length, AT_ONCE - refused().length)
+        ok(world.api.arrived.length <= AT_ONCE - refused().length, 'what was refused arrived')
         world.api.handlers.request = (_arrived, response) => void response.end('{}')
         expectStatus(await overHttp1(world, { target: PODS }), 200)
         for (const response of held) response.end('{}')
