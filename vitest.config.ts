@@ -40,7 +40,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'e2e',
-          include: ['test/{e2e,conformance,chaos}/**/*.e2e.test.ts'],
+          include: ['test/{e2e,conformance,chaos,clients}/**/*.e2e.test.ts'],
           globalSetup: servers,
           testTimeout: 120_000,
           hookTimeout: 300_000,

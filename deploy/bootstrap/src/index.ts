@@ -1,5 +1,6 @@
 export type { Outcome } from './demo/command.ts'
 export { AGENT_IMAGE, buildDemoCluster } from './demo/demo-cluster.ts'
+export { kubeconfigFor } from './demo/demo-user.ts'
 export { joinCluster } from './demo/join-cluster.ts'
 export { createKubectl, type Kubectl } from './demo/kubectl.ts'
 export { bundleParts, shippedCommandOf, startShipped } from './footprint/shipped-services.ts'
@@ -21,6 +22,15 @@ export {
 } from './story/cluster-audit-log.ts'
 export { withDatabase } from './story/database.ts'
 export { eventually } from './story/expect.ts'
+export {
+  type KubectlExercise,
+  kubectl,
+  normalized,
+  outcome,
+  type Way,
+} from './story/kubectl/exercise.ts'
+export { kubectlExercises } from './story/kubectl/kubectl-exercises.ts'
+export { exercisePods } from './story/kubectl/pod-exercises.ts'
 export { annotation, type PosternRecord, readRecords } from './story/postern-records.ts'
 export { replayDecisions } from './story/replay-decisions.ts'
 export { story } from './story/story.ts'

@@ -7,7 +7,7 @@ export {
   installationRoots,
 } from './certificates.ts'
 export { query } from './database.ts'
-export { CLUSTER, type E2eWorld, startE2eWorld } from './e2e-world.ts'
+export { CLUSTER, type E2eWorld, LABELS, startE2eWorld } from './e2e-world.ts'
 export { type GatewayProcess, startGatewayProcess } from './gateway-process.ts'
 export { grpcCall } from './grpc.ts'
 export { type Answer, type HttpOrder, messageOf, send, sendRaw } from './http.ts'

@@ -1,9 +1,7 @@
 import { spawn } from 'node:child_process'
-import { join } from 'node:path'
 import { environment } from '../config.ts'
 import type { Outcome } from '../demo/command.ts'
 import { StoryError } from './expect.ts'
-import type { World } from './world.ts'
 
 /** A kubectl that runs while the story goes on. */
 export type BackgroundKubectl = {
@@ -75,13 +73,15 @@ export function startKubectl(options: {
 }
 
 /** Runs kubectl on a pseudo-terminal of util-linux's script(1), and answers what it shows. */
-export async function runTerminal(
-  world: World,
-  kubeconfig: string,
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-): Promise<string> {
-  const quoted = [world.kubectlProgram, '--cache-dir', join(world.dir, 'cache-terminal'), ...args]
+export async function runTerminal(options: {
+  program: string
+  kubeconfig: string
+  cacheDir: string
+  args: readonly string[]
+  env: Readonly<Record<string, string>>
+}): Promise<string> {
+  const { program, kubeconfig, cacheDir, args, env } = options
+  const quoted = [program, '--cache-dir', cacheDir, ...args]
     .map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`)
     .join(' ')
   const child = spawn('script', ['-qec', `stty rows 30 cols 100; ${quoted}`, '/dev/null'], {

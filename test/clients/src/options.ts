@@ -1,0 +1,53 @@
+import { parseArgs } from 'node:util'
+import { messageOf } from '@postern/errors'
+
+/** What a person asked for on the command line. */
+export type Options = {
+  readonly help: boolean
+  readonly list: boolean
+  readonly json: boolean
+  /** Ids of tools, or beginnings of ids; all when empty. */
+  readonly only: readonly string[]
+}
+
+/** The command line was not understood; the message says what to do. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+export const HELP = `npm run compatibility -- [options]
+
+Plays what clients do, each exercise twice: sent directly to a real kube-apiserver, and through gateway, relay and
+agent. Both have to say the same. Says "N passed, M failed", and writes docs/compatibility.md when every client ran;
+one that cannot be had here is "not run". Exits with 1 when one failed or did not run, with 2 when it was not understood.
+The first run builds older kubectls and helm with Go, which takes minutes for each.
+
+  --only ID         run this client, or those that begin so: --only kubectl-1.29, --only kubectl; may be repeated
+  --list            say what there is, and run nothing
+  --json            one JSON object at the end instead of lines (npm run --silent compatibility -- --json)
+  --help            this
+`
+
+/** @throws UsageError */
+export function parseOptions(args: readonly string[]): Options {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      strict: true,
+      allowPositionals: false,
+      options: {
+        help: { type: 'boolean', short: 'h', default: false },
+        list: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        only: { type: 'string', multiple: true, default: [] },
+      },
+    })
+    const only = values.only.flatMap((ids) => ids.split(',')).filter((id) => id !== '')
+    return { help: values.help, list: values.list, json: values.json, only }
+  } catch (error) {
+    throw new UsageError(
+      `${messageOf(error)}\nnpm run compatibility -- --help says what there is`,
+      { cause: error },
+    )
+  }
+}
