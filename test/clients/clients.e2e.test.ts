@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { compareWays } from './src/compare-ways.ts'
 import { waysFor } from './src/run-tools.ts'
-import type { Tool } from './src/tool.ts'
+import { MissingToolError, type Tool } from './src/tool.ts'
+import { clientGo } from './src/tools/client-go.ts'
 import { clientNode } from './src/tools/client-node.ts'
 import { kubectlBeyondStory } from './src/tools/kubectl.ts'
+import { pythonClient } from './src/tools/python.ts'
 import { spdy } from './src/tools/spdy.ts'
 import { webSocket } from './src/tools/websocket.ts'
 import { type ClientsWorld, startClientsWorld, type Ways } from './src/ways.ts'
@@ -15,16 +17,36 @@ beforeAll(async () => {
 afterAll(async () => await world?.stop())
 
 // What needs no build of minutes. `npm run compatibility` plays everything, with every version.
-const tools: readonly Tool[] = [kubectlBeyondStory, clientNode, webSocket, spdy]
+const tools: readonly Tool[] = [
+  kubectlBeyondStory,
+  clientGo,
+  clientNode,
+  pythonClient,
+  webSocket,
+  spdy,
+]
 
 describe.each(tools)('through Postern, $name $version does as directly', (tool) => {
   let ways: Ways
+  let missing: string | undefined
   beforeAll(async () => {
-    await tool.prepare()
+    missing = await whyMissing(tool)
     ways = await waysFor(world, tool)
   })
 
-  test.each(tool.exercises)('$title', async (exercise) => {
+  test.for(tool.exercises)('$title', async (exercise, { skip }) => {
+    skip(missing !== undefined, `not run: ${missing}`)
     await compareWays(exercise, ways)
   })
 })
+
+/** A machine may lack what a client is made of: that is said, and is no success. */
+async function whyMissing({ prepare }: Tool): Promise<string | undefined> {
+  try {
+    await prepare()
+    return undefined
+  } catch (error) {
+    if (error instanceof MissingToolError) return error.message
+    throw error
+  }
+}

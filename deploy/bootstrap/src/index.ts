@@ -1,4 +1,4 @@
-export type { Outcome } from './demo/command.ts'
+export { createCommand, type Outcome } from './demo/command.ts'
 export { AGENT_IMAGE, buildDemoCluster } from './demo/demo-cluster.ts'
 export { kubeconfigFor } from './demo/demo-user.ts'
 export { joinCluster } from './demo/join-cluster.ts'

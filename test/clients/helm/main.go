@@ -8,10 +8,13 @@ import (
 	"os"
 
 	"helm.sh/helm/v4/pkg/cmd"
+	"helm.sh/helm/v4/pkg/kube"
 	_ "k8s.io/client-go/plugin/pkg/client/auth"
 )
 
 func main() {
+	// Else it is the name of this file.
+	kube.ManagedFieldsManager = "helm"
 	root, err := cmd.NewRootCmd(os.Stdout, os.Args[1:], cmd.SetupLogging)
 	if err != nil {
 		slog.Warn("command failed", slog.Any("error", err))
