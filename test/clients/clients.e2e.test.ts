@@ -6,6 +6,7 @@ import { clientGo } from './src/tools/client-go.ts'
 import { clientNode } from './src/tools/client-node.ts'
 import { kubectlBeyondStory } from './src/tools/kubectl.ts'
 import { pythonClient } from './src/tools/python.ts'
+import { slowReaders } from './src/tools/slow-readers.ts'
 import { spdy } from './src/tools/spdy.ts'
 import { webSocket } from './src/tools/websocket.ts'
 import { type ClientsWorld, startClientsWorld, type Ways } from './src/ways.ts'
@@ -24,6 +25,7 @@ const tools: readonly Tool[] = [
   pythonClient,
   webSocket,
   spdy,
+  slowReaders,
 ]
 
 describe.each(tools)('through Postern, $name $version does as directly', (tool) => {

@@ -13,6 +13,7 @@ import sys
 import threading
 import traceback
 
+import urllib3
 from kubernetes import client, config, watch
 from kubernetes.client.rest import ApiException
 from kubernetes.stream import portforward, stream
@@ -161,7 +162,11 @@ def played(exercise, namespace):
 
 def main():
     _, kubeconfig, namespace = sys.argv
-    config.load_kube_config(kubeconfig)
+    settings = client.Configuration()
+    config.load_kube_config(kubeconfig, client_configuration=settings)
+    # What is answered 503 with Retry-After was not forwarded: whatever it is, it may be sent again.
+    settings.retries = urllib3.Retry(status_forcelist=[503], allowed_methods=None)
+    client.Configuration.set_default(settings)
     print(json.dumps({name: played(exercise, namespace) for name, exercise in EXERCISES.items()}))
 
 

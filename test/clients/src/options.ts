@@ -22,7 +22,7 @@ agent. Both have to say the same. Says "N passed, M failed", and writes docs/com
 one that cannot be had here is "not run". Exits with 1 when one failed or did not run, with 2 when it was not understood.
 The first run builds older kubectls and helm with Go, which takes minutes for each.
 
-  --only ID         run this client, or those that begin so: --only kubectl-1.29, --only kubectl; may be repeated
+  --only ID         run this client, or those that begin so: --only kubectl-1.27, --only kubectl; may be repeated
   --list            say what there is, and run nothing
   --json            one JSON object at the end instead of lines (npm run --silent compatibility -- --json)
   --help            this

@@ -4,6 +4,7 @@ import { clientNode } from './tools/client-node.ts'
 import { helm4 } from './tools/helm.ts'
 import { kubectlOfCluster, olderKubectls } from './tools/kubectl.ts'
 import { pythonClient } from './tools/python.ts'
+import { slowReaders } from './tools/slow-readers.ts'
 import { spdy } from './tools/spdy.ts'
 import { webSocket } from './tools/websocket.ts'
 
@@ -17,4 +18,5 @@ export const everyTool: readonly Tool[] = [
   pythonClient,
   webSocket,
   spdy,
+  slowReaders,
 ]

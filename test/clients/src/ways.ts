@@ -9,6 +9,8 @@ export type ClientWay = Way & {
   readonly url: string
   readonly ca: string
   readonly token: string
+  /** Of the cluster itself. */
+  readonly auditLog: string
 }
 
 /** A platform, a cluster, and somebody who may use both ways to it. */
@@ -82,7 +84,9 @@ async function withTester(world: E2eWorld): Promise<ClientsWorld> {
   await admin.ok(['create', 'serviceaccount', ...DIRECT_ACCOUNT])
   const binding = ['--clusterrole=cluster-admin', '--serviceaccount=default:direct']
   await admin.ok(['create', 'clusterrolebinding', 'direct', ...binding])
+  const { auditLog } = cluster
   const direct = {
+    auditLog,
     name: 'direct',
     kubeconfig: cluster.kubeconfig,
     url: cluster.server,
@@ -92,7 +96,7 @@ async function withTester(world: E2eWorld): Promise<ClientsWorld> {
   const kubeconfig = join(world.dir, 'kubeconfig-tester')
   writeFileSync(kubeconfig, await kubeconfigFor(api, USER, CLUSTER), { mode: 0o600 })
   const url = `${world.platform.gatewayUrl}/clusters/${CLUSTER}`
-  const postern = { name: 'postern', kubeconfig, url, ca: world.ca, token } as const
+  const postern = { auditLog, name: 'postern', kubeconfig, url, ca: world.ca, token } as const
 
   return {
     ...world,

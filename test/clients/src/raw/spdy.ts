@@ -1,6 +1,6 @@
-import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { ByteReader } from './byte-reader.ts'
+import { untilTaken } from './until-taken.ts'
 
 // https://www.chromium.org/spdy/spdy-protocol/spdy-protocol-draft3-1
 const VERSION = 0x8003
@@ -36,7 +36,7 @@ export function createSpdySession(socket: Duplex): SpdySession {
 
   async function write(bytes: Buffer): Promise<void> {
     if (!socket.writable || socket.write(bytes)) return
-    await Promise.race([once(socket, 'drain'), once(socket, 'close')])
+    await untilTaken(socket)
   }
 
   return {

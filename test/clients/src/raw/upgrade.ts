@@ -1,27 +1,48 @@
 import { request } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { setTimeout as setTimer } from 'node:timers/promises'
 import type { ClientWay } from '../ways.ts'
 
 export type Upgraded =
   | { readonly kind: 'upgraded'; readonly headers: Headers; readonly socket: Duplex }
-  | { readonly kind: 'refused'; readonly status: number; readonly text: string }
+  | Refused
+
+type Refused = {
+  readonly kind: 'refused'
+  readonly status: number
+  readonly text: string
+  /** It may be asked again. */
+  readonly again: boolean
+}
 
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 
 const ANSWER_MS_MAX = 60_000
+const TRIES_MAX = 5
+const AGAIN_MS = 1_000
 
-/** Asks for an upgrade on a connection of its own. */
-export async function askUpgrade(
-  way: ClientWay,
-  order: {
-    readonly method: 'GET' | 'POST'
-    readonly path: string
-    readonly headers: Readonly<Record<string, string | string[]>>
-    /** Without, the headers have to say who asks. */
-    readonly token?: boolean
-  },
-): Promise<Upgraded> {
+type Order = {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly headers: Readonly<Record<string, string | string[]>>
+  /** Without, the headers have to say who asks. */
+  readonly token?: boolean
+}
+
+/**
+ * Asks for an upgrade on a connection of its own. What is answered 503 with Retry-After was not
+ * forwarded, and is asked again.
+ */
+export async function askUpgrade(way: ClientWay, order: Order): Promise<Upgraded> {
+  for (let tries = 1; ; tries++) {
+    const answer = await askOnce(way, order)
+    if (answer.kind === 'upgraded' || !answer.again || tries === TRIES_MAX) return answer
+    await setTimer(AGAIN_MS)
+  }
+}
+
+async function askOnce(way: ClientWay, order: Order): Promise<Upgraded> {
   const { method, path, headers, token = true } = order
   const credentials = token ? { authorization: `Bearer ${way.token}` } : {}
   const sent = request(`${way.url}${path}`, {
@@ -41,7 +62,8 @@ export async function askUpgrade(
     })
     sent.on('response', (response) => {
       const status = response.statusCode ?? 0
-      text(response).then((body) => resolve({ kind: 'refused', status, text: body }), reject)
+      const again = status === 503 && response.headers['retry-after'] !== undefined
+      text(response).then((body) => resolve({ kind: 'refused', status, text: body, again }), reject)
     })
     sent.end()
   })

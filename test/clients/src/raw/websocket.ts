@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { ClientWay } from '../ways.ts'
 import { ByteReader } from './byte-reader.ts'
+import { untilTaken } from './until-taken.ts'
 import { askUpgrade } from './upgrade.ts'
 
 const Opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
@@ -67,7 +67,7 @@ export class RefusedError extends Error {
 async function send(socket: Duplex, opcode: number, payload: Buffer): Promise<void> {
   if (!socket.writable) return
   if (socket.write(clientFrame(opcode, payload))) return
-  await Promise.race([once(socket, 'drain'), once(socket, 'close')])
+  await untilTaken(socket)
 }
 
 async function* messagesOf(socket: Duplex): AsyncGenerator<Buffer, string> {

@@ -9,10 +9,11 @@ import { environment } from '../config.ts'
 import type { Exercise, Tool } from '../tool.ts'
 import { buildGoProgram } from './go-program.ts'
 import { furtherExercises } from './kubectl-further.ts'
+import { leavingExercises } from './kubectl-leaving.ts'
 import { moduleVersion } from './pinned-versions.ts'
 
 const SOURCE_DIR = join(environment.clientsDir, 'kubectl')
-const MINORS = ['1.33', '1.31', '1.29', '1.27']
+const MINORS = ['1.33', '1.31', '1.27']
 const VERSION_PACKAGES = ['k8s.io/component-base/version', 'k8s.io/client-go/pkg/version']
 
 /** The one that comes with the test cluster. */
@@ -41,8 +42,8 @@ export const olderKubectls: readonly Tool[] = MINORS.map((minor) => {
 export const kubectlBeyondStory: Tool = {
   ...kubectlOfCluster,
   pods: true,
-  exercises: kubectlOfCluster.exercises.filter(({ title }) =>
-    furtherExercises.some((further) => further.title === title),
+  exercises: kubectlOfCluster.exercises.filter(
+    ({ title }) => !kubectlExercises().some((played) => played.title === title),
   ),
 }
 
@@ -71,7 +72,9 @@ function kubectlTool({ version, find }: { version: string; find: () => Promise<s
           return said
         },
       },
-      ...[...kubectlExercises(), ...furtherExercises].map(bound),
+      ...kubectlExercises().map(bound),
+      ...furtherExercises.map(bound),
+      ...leavingExercises(program),
     ],
     prepare: async () => void (await program()),
   }
