@@ -377,6 +377,19 @@ test('an upgrade gets the connection itself, with the bytes that came early', as
   expect(state.closed).toBe(false)
 })
 
+test('a refusal that is passed on has one length, that of its body', async () => {
+  const { send } = connect((request) => {
+    const refused: ResponseHead = { status: 403, headers: [['Content-Length', '9']] }
+    request.answer(refused, Buffer.from('forbidden'), { close: true })
+  })
+  const text = await send(
+    'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: SPDY/3.1\r\nConnection: Upgrade\r\n\r\n',
+  )
+  expect(text.match(/content-length: \d+/gi)).toEqual(['Content-Length: 9'])
+  expect(text).not.toMatch(/transfer-encoding/i)
+  expect(text).toMatch(/\r\n\r\nforbidden$/)
+})
+
 test('an upgrade that was refused is the last on its connection', async () => {
   const { send, state } = connect(echo)
   await send(get('/', 'Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n') + get('/smuggled'))

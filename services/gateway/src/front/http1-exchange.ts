@@ -122,8 +122,10 @@ export class Http1Exchange implements FrontRequest {
     if (this.#isGone || this.responded) return
     this.#listener = undefined
     this.#closes = close
+    // A head that is passed on may say a length of its own, and with two the answer has none.
+    const headers = head.headers.filter(([name]) => name.toLowerCase() !== 'content-length')
     const length = ['Content-Length', String(body.byteLength)] as const
-    const framing = this.#begin({ status: head.status, headers: [...head.headers, length] })
+    const framing = this.#begin({ status: head.status, headers: [...headers, length] })
     if (framing !== 'none') this.#gather(Buffer.from(body.buffer, body.byteOffset, body.byteLength))
     this.#finish()
   }

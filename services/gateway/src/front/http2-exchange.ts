@@ -107,8 +107,9 @@ export class Http2Exchange implements FrontRequest {
   answer(head: ResponseHead, body: Uint8Array, { close = false } = {}): void {
     const stream = this.#stream
     this.#listener = undefined
+    const headers = head.headers.filter(([name]) => name.toLowerCase() !== 'content-length')
     const length = ['content-length', String(body.byteLength)] as const
-    this.respond({ status: head.status, headers: [...head.headers, length] })
+    this.respond({ status: head.status, headers: [...headers, length] })
     stream.end(this.head.method === 'HEAD' ? undefined : body)
     if (!stream.readableEnded) stream.resume()
     if (close) stream.session?.close()
