@@ -80,8 +80,12 @@ export function findForbiddenHeader(headers: HeaderLines): string | undefined {
   return undefined
 }
 
+const NOBODY: ReadonlySet<string> = new Set()
+
 function namedInConnection(headers: HeaderLines): ReadonlySet<string> {
-  const names = valuesOf(headers, 'connection').flatMap((value) => value.split(','))
+  const lines = valuesOf(headers, 'connection')
+  if (lines.length === 0) return NOBODY
+  const names = lines.flatMap((value) => value.split(','))
   return new Set(names.map((name) => name.trim().toLowerCase()))
 }
 

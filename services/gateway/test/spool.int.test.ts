@@ -33,6 +33,29 @@ test('a record that was promised to be durable is read back after a restart, in 
   await second.close()
 })
 
+test('what has no haste goes to the disk with what has, by itself, and before the spool closes', async () => {
+  const spool = await openSpool({ dir, bytesMax: MIB })
+  const lost: Error[] = []
+  const put = (record: string) => spool.put(text(record), (error) => void lost.push(error))
+  put('with the next')
+  await spool.append(text('the next'))
+  put('by itself')
+  expect(spool.size.unshipped).toBe(3)
+  expect((await readAll(spool, 3)).map(({ bytes }) => bytes.toString())).toEqual([
+    'with the next',
+    'the next',
+    'by itself',
+  ])
+  put('at the end')
+  await spool.close()
+  expect(lost).toEqual([])
+  put('too late')
+  expect(lost).toHaveLength(1)
+  const reopened = await openSpool({ dir, bytesMax: MIB })
+  expect((await readAll(reopened, 4)).at(-1)?.bytes.toString()).toBe('at the end')
+  await reopened.close()
+})
+
 test('a tail torn at any byte loses only records that were not whole, and appending goes on', async () => {
   const whole = ['one', 'the second', '', 'four']
   const frames = whole.map((record, index) => encodeRecord(BigInt(index + 1), text(record)))

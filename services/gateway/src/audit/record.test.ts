@@ -106,3 +106,50 @@ test.each([
 ])('the secret in $target is not recorded', ({ target, shown }) => {
   expect(redactTarget(target)).toBe(shown)
 })
+
+test('whatever characters its texts have, a record says them as they are', () => {
+  const text = fc.string({ unit: 'binary', maxLength: 30 })
+  fc.assert(
+    fc.property(text, text, text, (name, message, agent) => {
+      const response = { code: 500, message, reason: name }
+      const texts = {
+        user: { name, id: agent, groups: [message, name] },
+        userAgent: agent,
+        remoteAddress: name,
+        annotations: { one: message },
+      }
+      const record = auditRecord(
+        { ...subject, ...texts },
+        { stage: 'ResponseComplete', at, response, annotations: { two: agent } },
+      )
+      const asWritten = (said: string) => Buffer.from(said).toString()
+      const known: unknown = JSON.parse(record.toString())
+      expect(known).toMatchObject({
+        user: {
+          username: asWritten(name),
+          uid: asWritten(agent),
+          groups: [asWritten(message), asWritten(name)],
+        },
+        userAgent: asWritten(agent),
+        responseStatus: { message: asWritten(message), reason: asWritten(name), code: 500 },
+        annotations: {
+          ...(message === '' ? {} : { 'postern.dev/one': asWritten(message) }),
+          ...(agent === '' ? {} : { 'postern.dev/two': asWritten(agent) }),
+        },
+      })
+    }),
+  )
+})
+
+test('moments of one second and of the next are told apart', () => {
+  for (const time of [
+    '2026-05-01T12:00:00.999Z',
+    '2026-05-01T12:00:01.000Z',
+    '1969-12-31T23:59:59.001Z',
+  ]) {
+    const record = auditRecord(subject, { stage: 'ResponseComplete', at: new Date(time) })
+    expect(JSON.parse(record.toString())).toMatchObject({
+      stageTimestamp: time.replace('Z', '000Z'),
+    })
+  }
+})

@@ -27,12 +27,10 @@ export function createRecorder(needs: {
   let unwritten = 0
 
   function note(subject: AuditSubject, stage: Omit<AuditStage, 'at'>): void {
-    spool.append(auditRecord(subject, { ...stage, at: now() })).catch((error: unknown) => {
+    spool.put(auditRecord(subject, { ...stage, at: now() }), (error) => {
       needs.onLost()
-      log.error(
-        { err: error, auditId: subject.auditId, stage: stage.stage },
-        'audit record was lost',
-      )
+      const { auditId } = subject
+      log.error({ err: error, auditId, stage: stage.stage }, 'audit record was lost')
     })
   }
 

@@ -1,4 +1,5 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
+import { type Cursor, createRecentRecords } from './recent-records.ts'
 import { decodeRecord, encodeRecord, RECORD_BYTES_MAX, type SpooledRecord } from './spool-frame.ts'
 import { createSegment, recoverSpool, type Segment } from './spool-recovery.ts'
 
@@ -12,6 +13,8 @@ export type Spool = {
    * @throws SpoolFullError, SpoolBrokenError
    */
   append(record: Uint8Array): Promise<void>
+  /** The same without haste: it goes with others, a few milliseconds later. Calls back only if it is lost. */
+  put(record: Uint8Array, onLost: (error: Error) => void): void
   /** Whether a new request that must not run unrecorded may start. */
   hasRoom(): boolean
   /** The next run of records after the last one read, all of them durable. Waits for one. */
@@ -36,11 +39,14 @@ class SpoolBrokenError extends Error {
   override readonly name = 'SpoolBrokenError'
 }
 
-type Pending = { bytes: Uint8Array; resolve: () => void; reject: (cause: Error) => void }
+type Pending = { readonly bytes: Uint8Array; readonly done: (error?: Error) => void }
 
 const SEGMENT_BYTES_MAX = 8 * 1024 * 1024
 const GROUP_RECORDS_MAX = 512
 const QUEUED_RECORDS_MAX = 20_000
+/** How long what has no haste waits for others, and for how many. */
+const GATHER_MS = 5
+const GATHER_RECORDS = 64
 /** Above this share only denials and outcomes are taken: what has begun must be closed. */
 const NEW_REQUESTS_SHARE = 0.9
 
@@ -55,8 +61,10 @@ export async function openSpool(settings: {
   const { id, segments, tornBytes, damaged } = await recoverSpool(dir)
   let active = lastOf(segments)
   let file = await open(active.path, 'a')
+  const recent = createRecentRecords()
   let queue: Pending[] = []
   let flushing: Promise<void> | undefined
+  let gathering: NodeJS.Timeout | undefined
   let broken: string | undefined
   let closed = false
   let wake: () => void = () => {}
@@ -67,19 +75,36 @@ export async function openSpool(settings: {
   const bytesHeld = () => segments.reduce((sum, segment) => sum + segment.bytes, 0)
 
   async function flushAll(): Promise<void> {
+    clearTimeout(gathering)
+    gathering = undefined
     while (queue.length > 0 && broken === undefined) {
       const group = queue.splice(0, GROUP_RECORDS_MAX)
       try {
         await writeGroup(group)
-        for (const { resolve } of group) resolve()
+        for (const { done } of group) done()
         wake()
       } catch (cause) {
         const error = cause instanceof Error ? cause : new Error('writing to the spool', { cause })
-        for (const { reject } of group) reject(error)
+        for (const { done } of group) done(error)
       }
     }
-    for (const { reject } of queue.splice(0)) reject(new SpoolBrokenError(broken))
+    for (const { done } of queue.splice(0)) done(new SpoolBrokenError(broken))
     flushing = undefined
+  }
+
+  /** What arrives while one group is being written makes up the next. */
+  function flush(): void {
+    flushing ??= Promise.resolve().then(flushAll)
+  }
+
+  /** Why a record cannot even wait to be written. */
+  function whyNot(record: Uint8Array): Error | undefined {
+    if (broken !== undefined) return new SpoolBrokenError(broken)
+    if (closed) return new SpoolBrokenError('the spool is closed')
+    if (record.byteLength > RECORD_BYTES_MAX) {
+      return new RangeError('an audit record is larger than the spool takes')
+    }
+    return queue.length >= QUEUED_RECORDS_MAX ? full() : undefined
   }
 
   async function writeGroup(group: readonly Pending[]): Promise<void> {
@@ -103,8 +128,16 @@ export async function openSpool(settings: {
       broken = 'the disk refused to make a record durable'
       throw new SpoolBrokenError(broken, { cause })
     }
-    active.bytes += total
-    active.next += BigInt(group.length)
+    frames.forEach((frame, index) => {
+      active.bytes += frame.length
+      const { next } = active
+      active.next = next + 1n
+      const bytes = group[index]?.bytes ?? frame
+      recent.add(
+        { number: next, bytes },
+        { segment: active, offset: active.bytes, next: active.next },
+      )
+    })
   }
 
   async function roll(): Promise<void> {
@@ -120,17 +153,27 @@ export async function openSpool(settings: {
     recovered: { tornBytes, damaged },
 
     append(record) {
-      if (broken !== undefined) return Promise.reject(new SpoolBrokenError(broken))
-      if (closed) return Promise.reject(new SpoolBrokenError('the spool is closed'))
-      if (record.byteLength > RECORD_BYTES_MAX) {
-        return Promise.reject(new RangeError('an audit record is larger than the spool takes'))
-      }
-      if (queue.length >= QUEUED_RECORDS_MAX) return Promise.reject(full())
+      const error = whyNot(record)
+      if (error !== undefined) return Promise.reject(error)
       return new Promise((resolve, reject) => {
-        queue.push({ bytes: record, resolve, reject })
-        // What arrives while one group is being written makes up the next.
-        flushing ??= Promise.resolve().then(flushAll)
+        const done = (failed?: Error) => (failed === undefined ? resolve() : reject(failed))
+        queue.push({ bytes: record, done })
+        flush()
       })
+    },
+
+    put(record, onLost) {
+      const error = whyNot(record)
+      if (error !== undefined) {
+        onLost(error)
+        return
+      }
+      const done = (failed?: Error) => {
+        if (failed !== undefined) onLost(failed)
+      }
+      queue.push({ bytes: record, done })
+      if (queue.length >= GATHER_RECORDS) flush()
+      else gathering ??= setTimeout(flush, GATHER_MS)
     },
 
     hasRoom: () => broken === undefined && !closed && bytesHeld() < bytesMax * NEW_REQUESTS_SHARE,
@@ -138,7 +181,9 @@ export async function openSpool(settings: {
     async read({ records, bytes }, signal) {
       for (;;) {
         signal.throwIfAborted()
-        const run = await readRun(cursor, segments, { records, bytes })
+        const run =
+          recent.take(cursor, { records, bytes }) ??
+          (await readRun(cursor, segments, { records, bytes }))
         if (run.length > 0) return run
         // A group may have become durable since the look above.
         if (cursor.next !== active.next) continue
@@ -167,7 +212,8 @@ export async function openSpool(settings: {
 
     get size() {
       const unshipped = active.next - 1n - released
-      return { bytes: bytesHeld(), unshipped: Number(unshipped < 0n ? 0n : unshipped) }
+      const written = Number(unshipped < 0n ? 0n : unshipped)
+      return { bytes: bytesHeld(), unshipped: written + queue.length }
     },
     get last() {
       return active.next - 1n
@@ -178,14 +224,14 @@ export async function openSpool(settings: {
 
     async close() {
       closed = true
+      if (queue.length > 0) flush()
       await flushing
+      clearTimeout(gathering)
       queue = []
       await file.close()
     },
   }
 }
-
-type Cursor = { segment: Segment; offset: number; next: bigint }
 
 /** A contiguous run from the cursor on. Only what `writeGroup` counted is read: it is durable. */
 async function readRun(

@@ -1,6 +1,12 @@
 import type { Duplex } from 'node:stream'
 import type { HeaderLines, ResponseHead, UpgradeProtocol } from '@postern/kube-http'
 
+/** What is remembered from one request of a connection to its next. */
+export type ConnectionMemory = {
+  /** The last token that came, and what its hash is. */
+  token?: { readonly text: string; readonly sha256: string }
+}
+
 /** What a client asks: everything that a decision may look at. Nothing here is trusted yet. */
 export type FrontHead = {
   readonly protocol: 'http/1.1' | 'h2'
@@ -15,6 +21,7 @@ export type FrontHead = {
   readonly remoteAddress: string
   /** Set when the client wants the connection itself. */
   readonly upgrade: UpgradeProtocol | undefined
+  readonly memory: ConnectionMemory
 }
 
 /**

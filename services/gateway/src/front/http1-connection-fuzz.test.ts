@@ -49,7 +49,7 @@ async function serve(pieces: readonly Buffer[], how: readonly Manner[]) {
   let refusals = 0
   const connection = new Http1Connection(
     server,
-    { remoteAddress: '', serverName: undefined },
+    { remoteAddress: '', serverName: undefined, memory: {} },
     {
       handle(request) {
         const manner = how[handled.length % how.length]

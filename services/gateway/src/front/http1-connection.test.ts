@@ -16,7 +16,7 @@ function connect(handle: (request: FrontRequest) => void) {
   const state = { draining: false, closed: false, ended: false, text: '' }
   const connection = new Http1Connection(
     server,
-    { remoteAddress: '10.0.0.1', serverName: 'demo.localhost' },
+    { remoteAddress: '10.0.0.1', serverName: 'demo.localhost', memory: {} },
     {
       handle,
       onMalformed: (_address, problem) => void malformed.push(problem),

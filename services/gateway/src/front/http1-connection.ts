@@ -329,6 +329,7 @@ function toFrontHead(incoming: IncomingHead, peer: Peer): FrontHead {
     headers: incoming.headers,
     remoteAddress: peer.remoteAddress,
     upgrade: incoming.upgrade,
+    memory: peer.memory,
   }
 }
 

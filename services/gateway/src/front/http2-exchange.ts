@@ -12,7 +12,7 @@ import type { Peer } from './peer.ts'
 /** The head of an h2 stream, or what is wrong with it. nghttp2 has checked the syntax. */
 export function parseHttp2Head(
   rawHeaders: readonly string[],
-  { serverName, remoteAddress }: Peer,
+  { serverName, remoteAddress, memory }: Peer,
 ): { head: FrontHead } | { error: string; status: number } {
   const pseudo = new Map<string, string>()
   const headers: [string, string][] = []
@@ -42,6 +42,7 @@ export function parseHttp2Head(
     headers,
     remoteAddress,
     upgrade: undefined,
+    memory,
   }
   return { head }
 }

@@ -67,6 +67,7 @@ function head(changes: Partial<FrontHead> = {}): FrontHead {
     headers: [['authorization', `Bearer ${token}`]],
     remoteAddress: '10.0.0.1',
     upgrade: undefined,
+    memory: {},
     ...changes,
   }
 }

@@ -74,7 +74,7 @@ export function admit(head: FrontHead, view: AdmissionView, at: Date): Admission
 
   const route = routeCluster(head, view.domain)
   const routed: Known = 'refusal' in route ? {} : { clusterName: route.clusterName }
-  const caller = authenticate(head.headers, view, at)
+  const caller = authenticate(head, view, at)
   if ('refusal' in caller) return refuse(caller.refusal, routed)
   if ('refusal' in route) return refuse(route.refusal, { caller })
 

@@ -40,9 +40,7 @@ export function auditSubject(order: {
       role: decision?.role?.name,
       session: session?.id,
       account: session?.account,
-      positions: Object.entries(positions)
-        .map(([log, pos]) => `${log}=${pos}`)
-        .join(','),
+      positions: positionsText(positions),
       token: caller?.tokenId,
       gateway,
       method: head.method,
@@ -53,4 +51,8 @@ export function auditSubject(order: {
       'client-audit-id': headerOf('audit-id'),
     },
   }
+}
+
+function positionsText({ identity, policy, 'tunnel-broker': tunnelBroker }: Positions): string {
+  return `identity=${identity},policy=${policy},tunnel-broker=${tunnelBroker}`
 }

@@ -79,12 +79,11 @@ class RequestRun {
   #decide(): void {
     const { view, positions, signals, limiter, spoolHasRoom } = this.#needs
     const at = this.#receivedAt
+    const stop = signals.admissionSeconds.startTimer()
     const admission = admit(this.#request.head, view, at)
     this.#admission = admission
     this.#positions = positions()
-    const outcome = 'admitted' in admission ? 'admitted' : 'refused'
-    const seconds = (this.#needs.now().getTime() - at.getTime()) / 1000
-    signals.admissionSeconds.observe({ outcome }, seconds)
+    stop({ outcome: 'admitted' in admission ? 'admitted' : 'refused' })
     if ('refusal' in admission) {
       this.#end(refused(admission.refusal))
       return
@@ -224,7 +223,7 @@ class RequestRun {
     // What needs no valid token can be sent by anybody, as often as they like.
     if (known.caller === undefined) recorder.noteAnonymous(subject, responseStage(outcome))
     else recorder.note(subject, responseStage(outcome))
-    signals.requests.inc({ verb: verbClass(known.info), code: String(code) })
+    signals.requests.add(verbClass(known.info), code)
     if (refusal !== undefined && !this.#request.responded) this.#refuse(refusal)
   }
 

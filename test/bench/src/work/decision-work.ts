@@ -21,7 +21,7 @@ export function measureDecision(now: Date): DecisionWork {
   const info = parseRequestInfo('GET', PATH)
   if (!('admitted' in admit(headAt(0), view, now))) throw new Error('the request is not admitted')
   return {
-    tokenLookUpMicros: microsEach((n) => authenticate(headAt(n).headers, view, now)),
+    tokenLookUpMicros: microsEach((n) => authenticate(headAt(n), view, now)),
     decisionMicros: microsEach((n) => decider.decide(snapshot, requesterAt(n), info, now)),
     firstDecisionMicros: microsEach((n) =>
       createDecider().decide(snapshot, requesterAt(n), info, now),

@@ -58,5 +58,6 @@ function headWith(token: string): FrontHead {
     ],
     remoteAddress: '127.0.0.1',
     upgrade: undefined,
+    memory: {},
   }
 }
