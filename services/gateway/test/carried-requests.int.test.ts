@@ -300,3 +300,35 @@ test.each(['h2', 'http/1.1'])(
     socket.destroy()
   },
 )
+
+test('a client that does not take its answers gets few of them, and leaves nothing behind when it goes', async () => {
+  const asked = 400
+  gateway.agent.handlers.request = (received) => {
+    const body = Buffer.alloc(60_000, 'a')
+    received.respond(200, [['Content-Length', String(body.length)]]).end(body)
+  }
+  const socket = await gateway.connect()
+  socket.pause()
+  const ask = `GET ${PODS} HTTP/1.1\r\nHost: demo.localhost\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`
+  socket.write(ask.repeat(asked))
+  let before = -1
+  const seen = () => gateway.agent.heads.length
+  // Nothing is asked for while a good while passes: the client is waited for.
+  await expect
+    .poll(
+      () => {
+        const isStill = seen() > 0 && seen() === before
+        before = seen()
+        return isStill
+      },
+      { interval: 300, timeout: 20_000 },
+    )
+    .toBe(true)
+  const carried = seen()
+  expect(carried).toBeLessThan(asked)
+  socket.destroy()
+  await eventually(() => gateway.live.count === 0, 'nothing runs any more')
+  const outcomes = await gateway.records()
+  expect(outcomes.filter(({ stage }) => stage === 'ResponseComplete')).toHaveLength(carried)
+  expect(outcomes.at(-1)?.annotations['postern.dev/end']).toBe('client-gone')
+})
