@@ -36,10 +36,10 @@ export function createComparison(): Comparison {
   return {
     outcome(record) {
       const { auditID } = record
-      // Only what was forwarded has an end.
-      const isForwarded = annotation(record, 'end') !== ''
-      decidedOnes.set(auditID, isForwarded ? decidedOf(record) : 'not forwarded')
-      if (isForwarded) {
+      // What was allowed and has no end may have been lost on its way there or back: it may be seen.
+      const isAllowed = annotation(record, 'decision') === 'allow'
+      decidedOnes.set(auditID, isAllowed ? decidedOf(record) : 'not forwarded')
+      if (annotation(record, 'end') !== '') {
         forwarded += 1
         untold.set(auditID, record)
       }
