@@ -21,7 +21,7 @@ const RAISED = {
 /** Nobody is served any more when it is stopped. */
 const NO_DRAIN = { POSTERN_GATEWAY_DRAIN_NOTICE_SECONDS: '0', POSTERN_GATEWAY_DRAIN_SECONDS: '1' }
 /** All users are made from one address, and at once. */
-const ONE_MAKES_ALL = { POSTERN_CONSOLE_REQUESTS_PER_MINUTE_MAX: '1000000' }
+const ONE_MAKES_ALL = { POSTERN_CONSOLE_REQUESTS_PER_MINUTE: '1000000' }
 const MANIFEST = {
   POSTERN_TUNNEL_BROKER_MANIFEST_FILE: join(environment.root, 'deploy/agent/manifest.yaml'),
 }
