@@ -43,7 +43,8 @@ export function between(before: Point, after: Point): Record<string, number> {
   return Object.fromEntries(
     Object.entries(after.cpuSeconds).map(([name, cpu]) => [
       name,
-      (cpu - (before.cpuSeconds[name] ?? 0)) / seconds,
+      // A process that ended in between takes its CPU with it.
+      Math.max(0, cpu - (before.cpuSeconds[name] ?? 0)) / seconds,
     ]),
   )
 }

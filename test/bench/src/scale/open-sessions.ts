@@ -12,7 +12,7 @@ import type { Point, ScaleRun } from './scale-run.ts'
 
 /** Watches of a user on a cluster, on one connection. */
 export const STREAMS = 2
-const USERS_A_STEP = 10
+const USERS_A_STEP = 5
 /** Beside the connections of clients a process has few files open. */
 const FILES_FOR_OTHERS = 2_000
 const SETTLE_MS = 2_000
