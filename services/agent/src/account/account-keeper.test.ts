@@ -141,6 +141,17 @@ test('an account ends at its time, to the moment', async () => {
   expect(done).toContain('remove s1')
 })
 
+test('an account ends although its timer fires a moment before the clock says so', async () => {
+  const { keeper, ended } = start()
+  keeper.order(order({ expiresAtMs: START + 1000 }))
+  await settle()
+  vi.setSystemTime(START - 1)
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(ended).toEqual([])
+  await vi.advanceTimersByTimeAsync(1)
+  expect(ended).toEqual(['s1'])
+})
+
 test('an order that comes again as it stands is reported again', async () => {
   const { keeper, reports, done } = start()
   keeper.order(order())

@@ -96,12 +96,14 @@ export function createAccountKeeper(needs: {
   function tell(entry: Entry, fact: AccountFact): void {
     const before = entry.account
     entry.account = afterFact(before, fact, now())
-    if (entry.account === before) return
     if (entry.account.status === 'wanted') {
+      // Also where nothing has changed: a timer may fire a moment before the clock says so.
       const { expiresAtMs } = entry.account.order
       clearTimeout(entry.expiry)
       entry.expiry = later(expiresAtMs - now().getTime(), () => tell(entry, { type: 'Looked' }))
-    } else if (before.status === 'wanted') {
+    }
+    if (entry.account === before) return
+    if (entry.account.status !== 'wanted' && before.status === 'wanted') {
       clearTimeout(entry.expiry)
       clearTimeout(entry.renewal)
       entry.token = undefined

@@ -4,8 +4,8 @@ import { type KubectlExercise, kubectl, outcome } from './exercise.ts'
 
 const WEB = `require('http').createServer((q, s) => s.end('hello ' + q.url)).listen(8080, process.env.POD_IP)`
 
-function pod(name: string, command: readonly string[], stdin = false): string {
-  return JSON.stringify({
+function pod(name: string, command: readonly string[], stdin = false): object {
+  return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name },
@@ -13,15 +13,19 @@ function pod(name: string, command: readonly string[], stdin = false): string {
       terminationGracePeriodSeconds: 0,
       containers: [{ name: 'c', image: 'c', command, stdin }],
     },
-  })
+  }
 }
 
-/** Manifests of the pods that exercises of streams talk to. */
-export const exercisePods = [
-  pod('talk', ['sh', '-c', 'echo one; echo two; echo three; sleep infinity']),
-  pod('echo', ['sh', '-c', 'while read line; do echo "heard $line"; done'], true),
-  pod('web', [environment.node, '-e', WEB]),
-].join('\n---\n')
+/** The pods that exercises of streams talk to. One List: kubectl 1.31 takes the first of several JSON documents. */
+export const exercisePods = JSON.stringify({
+  apiVersion: 'v1',
+  kind: 'List',
+  items: [
+    pod('talk', ['sh', '-c', 'echo one; echo two; echo three; sleep infinity']),
+    pod('echo', ['sh', '-c', 'while read line; do echo "heard $line"; done'], true),
+    pod('web', [environment.node, '-e', WEB]),
+  ],
+})
 
 /** Pods are made, which the exercises of streams need, and their logs read. */
 export const podExercises: readonly KubectlExercise[] = [
