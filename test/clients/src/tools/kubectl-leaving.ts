@@ -59,17 +59,22 @@ export function leavingExercises(program: () => Promise<string>): readonly Exerc
   return LEAVINGS.map(({ title, args, said, path, env = {} }) => ({
     title: `${title}, whose client is killed, ends in the cluster`,
     async play(way) {
-      const ended = () =>
+      const seen = (wanted: 'ResponseStarted' | 'ResponseComplete') =>
         requestsBelow(way, path).filter(
-          ({ stage, requestURI }) => stage === 'ResponseComplete' && !/limit=/.test(requestURI),
+          ({ stage, requestURI }) => stage === wanted && !/limit=/.test(requestURI),
         ).length
-      const before = ended()
+      const [started, ended] = [seen('ResponseStarted'), seen('ResponseComplete')]
       const running = kubectl(await program(), way, args, { env, keepStdinOpen: true })
       await running.untilOutput(said)
-      if (ended() !== before) throw new Error('it has ended before')
+      // What was listed is said before the watch has begun.
+      await eventually('the cluster to see it begin', SEEN_MS_MAX, async () => {
+        if (seen('ResponseStarted') !== started + 1) throw new Error('it has not begun')
+        await Promise.resolve()
+      })
+      if (seen('ResponseComplete') !== ended) throw new Error('it has ended before')
       await running.kill()
       await eventually('the cluster to see the end', SEEN_MS_MAX, async () => {
-        if (ended() !== before + 1) throw new Error(`${ended() - before} requests have ended`)
+        if (seen('ResponseComplete') !== ended + 1) throw new Error('it has not ended')
         await Promise.resolve()
       })
       return 'ended'
