@@ -1,6 +1,7 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openSpool, type Spool, SpoolFullError } from '../src/audit/spool.ts'
@@ -54,6 +55,23 @@ test('what has no haste goes to the disk with what has, by itself, and before th
   const reopened = await openSpool({ dir, bytesMax: MIB })
   expect((await readAll(reopened, 4)).at(-1)?.bytes.toString()).toBe('at the end')
   await reopened.close()
+})
+
+test('what comes in the middle of a long write does not keep what follows from its turn', async () => {
+  const spool = await openSpool({ dir, bytesMax: 256 * MIB })
+  const lost: Error[] = []
+  const put = (record: string) => spool.put(text(record), (error) => void lost.push(error))
+  const large = Buffer.alloc(59 * 1024)
+  const writing = Promise.all(Array.from({ length: 512 }, () => spool.append(large)))
+  await nextTurn()
+  put('in its middle')
+  await writing
+  await readAll(spool, 513)
+  put('after it')
+  const [last] = await spool.read(BATCH, AbortSignal.timeout(10_000))
+  expect(last?.bytes.toString()).toBe('after it')
+  expect(lost).toEqual([])
+  await spool.close()
 })
 
 test('a tail torn at any byte loses only records that were not whole, and appending goes on', async () => {

@@ -97,6 +97,12 @@ export async function openSpool(settings: {
     flushing ??= Promise.resolve().then(flushAll)
   }
 
+  /** Also in the middle of a write, which then goes on with what has gathered: the next has its own time. */
+  function gathered(): void {
+    gathering = undefined
+    flush()
+  }
+
   /** Why a record cannot even wait to be written. */
   function whyNot(record: Uint8Array): Error | undefined {
     if (broken !== undefined) return new SpoolBrokenError(broken)
@@ -173,7 +179,7 @@ export async function openSpool(settings: {
       }
       queue.push({ bytes: record, done })
       if (queue.length >= GATHER_RECORDS) flush()
-      else gathering ??= setTimeout(flush, GATHER_MS)
+      else gathering ??= setTimeout(gathered, GATHER_MS)
     },
 
     hasRoom: () => broken === undefined && !closed && bytesHeld() < bytesMax * NEW_REQUESTS_SHARE,
