@@ -53,6 +53,7 @@ export class Http2Exchange implements FrontRequest {
   readonly #stream: ServerHttp2Stream
   #listener: ClientListener | undefined
   #isGone = false
+  #isEnded = false
 
   constructor(head: FrontHead, stream: ServerHttp2Stream) {
     this.head = head
@@ -102,6 +103,7 @@ export class Http2Exchange implements FrontRequest {
   }
 
   end(): void {
+    this.#isEnded = true
     this.#stream.end()
   }
 
@@ -127,6 +129,8 @@ export class Http2Exchange implements FrontRequest {
   }
 
   #onFinish(): void {
+    // Node ends a stream by itself that its client reset without an error: nothing was sent whole.
+    if (!this.#isEnded) return
     if (!this.#stream.readableEnded) this.#stream.resume()
     const listener = this.#listener
     this.#listener = undefined

@@ -22,6 +22,8 @@ const BIG_BYTES = 96 << 20
 /** What sockets and windows on the way may hold. */
 const HELD_BYTES_MAX = 64 << 20
 const PIECE = Buffer.alloc(1 << 16, 'a')
+/** What a client that left asked for has ended at the cluster by then. */
+const ENDED_MS_MAX = 30_000
 
 const event = (number: number) =>
   `${JSON.stringify({ type: 'ADDED', object: { kind: 'Pod', metadata: { name: `pod-${number}-` } } })}\n`
@@ -278,13 +280,13 @@ export function streamingChecks({ idleSeconds }: Generated): Check[] {
       async run(worlds) {
         const world = await worlds.recording()
         const { client, response } = await opened(world, WATCH)
-        const ended = once(response, 'close')
+        const ended = once(response, 'close', { signal: AbortSignal.timeout(ENDED_MS_MAX) })
         client.close()
         await ended
         const held = heldAnswer(world)
         const stream = openHttp2Stream(world, { target: WATCH })
         const other = await held
-        const closed = once(other, 'close')
+        const closed = once(other, 'close', { signal: AbortSignal.timeout(ENDED_MS_MAX) })
         stream.close()
         await closed
       },
