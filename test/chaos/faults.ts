@@ -191,6 +191,10 @@ export function faults(world: () => ChaosWorld): void {
     test('the agents are killed: within 2 s everybody is told that there is none', async () => {
       await untilServed()
       await world().agents.stop()
+      // Sent into a tunnel whose end has not arrived yet, at most.
+      const first = await get()
+      expect(first.ms).toBeLessThan(OFFLINE_MS_MAX)
+      expect(first.status).toBe(503)
       await expectOffline(/agent/)
     })
   })

@@ -1,5 +1,6 @@
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { eventually } from '@postern/bootstrap'
 import { CLUSTER, type E2eWorld, messageOf, send } from '@postern/e2e/support'
 import fc from 'fast-check'
 import type { Check, Generated } from '../check.ts'
@@ -31,12 +32,18 @@ async function strandedUser(world: E2eWorld): Promise<(order: Order) => Promise<
   const { secret } = await world.token(name)
   const headers = { authorization: `Bearer ${secret}`, 'content-type': 'application/json' }
   const base = `${world.platform.gatewayUrl}/clusters/${cluster}`
-  return async ({ path, ...order }) => {
+  const ask = async ({ path, ...order }: Order) => {
     return await send(base + path, world.ca, { ...order, path: '', headers })
   }
+  await eventually('the gateway to know the new token', KNOWN_MS_MAX, async () => {
+    const { status, text } = await ask({ path: PODS })
+    if (status !== 503) throw new Error(`${status} ${text}`)
+  })
+  return ask
 }
 type Order = { readonly method?: string; readonly path: string; readonly body?: string }
 type Said = Awaited<ReturnType<typeof send>>
+const KNOWN_MS_MAX = 30_000
 const LEVEL = 'INSTALL_LEVEL_VIEW'
 const stranded = new WeakMap<E2eWorld, ReturnType<typeof strandedUser>>()
 
