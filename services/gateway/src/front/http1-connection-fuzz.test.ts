@@ -1,16 +1,17 @@
-import { type Duplex, duplexPair } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { createLlhttp, hostileRequests, type UnderstoodRequest } from '@postern/kube-http/testing'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import type { FrontRequest } from './front-interface.ts'
-import { Http1Connection } from './http1-connection.ts'
+import { connect } from './testing.ts'
 
 // oxlint-disable-next-line node/no-process-env -- how long to look, and to repeat a run that failed
 const { POSTERN_TEST_FUZZ_RUNS, POSTERN_TEST_FUZZ_SEED } = process.env
 const numRuns = Number(POSTERN_TEST_FUZZ_RUNS ?? 1_000)
 const seed = Number(POSTERN_TEST_FUZZ_SEED ?? Date.now() & 0x7fffffff)
 const HELD_BYTES_MAX = 128 * 1024
+/** Whatever waits at the end is late. */
+const IMPATIENT = { headMs: 1, idleMs: 1, ageMs: 1e9, bodySilenceMs: 1, lingerMs: 1 }
 
 const llhttp = createLlhttp()
 afterAll(() => llhttp.close())
@@ -41,53 +42,28 @@ const randomBytes = fc
 
 /** What a connection made of bytes that came in pieces, with a handler of these manners. */
 async function serve(pieces: readonly Buffer[], how: readonly Manner[]) {
-  const [client, server]: Duplex[] = duplexPair()
-  if (client === undefined || server === undefined) throw new Error('duplexPair made no pair')
   const handled: UnderstoodRequest[] = []
-  let text = ''
-  let isClosed = false
-  let refusals = 0
-  const connection = new Http1Connection(
-    server,
-    { remoteAddress: '', serverName: undefined, memory: {} },
-    {
-      handle(request) {
-        const manner = how[handled.length % how.length]
-        const { method, target, headers } = request.head
-        const understood = { start: `${method} ${target}`, headers: headers.flat(), body: '' }
-        handled.push(understood)
-        if (manner !== undefined) deal(request, manner, understood)
-      },
-      onMalformed() {
-        refusals += 1
-      },
-      onClosed() {
-        isClosed = true
-      },
-      isDraining: () => false,
-      flushSoon: (exchange) => process.nextTick(() => exchange.flush()),
-      headBudget: { bytesLeft: 1 << 24 },
-      limits: { headMs: 1, idleMs: 1, ageMs: 1e9, bodySilenceMs: 1, lingerMs: 1 },
-    },
-  )
-  client.on('error', () => {})
-  client.on('data', (chunk: Buffer) => {
-    text += chunk.toString('latin1')
-  })
+  const { client, server, connection, state, malformed } = connect((request) => {
+    const manner = how[handled.length % how.length]
+    const { method, target, headers } = request.head
+    const understood = { start: `${method} ${target}`, headers: headers.flat(), body: '' }
+    handled.push(understood)
+    if (manner !== undefined) deal(request, manner, understood)
+  }, IMPATIENT)
   for (const piece of pieces) {
     client.write(piece)
     await turn()
     expect(server.readableLength).toBeLessThan(HELD_BYTES_MAX)
   }
   for (let turns = 0; turns < 12; turns += 1) await turn()
-  const answers = text.match(/HTTP\/1\.1 (?!100)\d{3} /g)?.length ?? 0
+  const answers = state.text.match(/HTTP\/1\.1 (?!100)\d{3} /g)?.length ?? 0
   client.end()
   for (let turns = 0; turns < 4; turns += 1) await turn()
   for (let times = 0; times < 2; times += 1) {
     connection.checkDeadline(Number.MAX_SAFE_INTEGER)
     for (let turns = 0; turns < 4; turns += 1) await turn()
   }
-  return { handled, answers, refusals, isClosed }
+  return { handled, answers, refusals: malformed.length, isClosed: state.closed }
 }
 
 function deal(request: FrontRequest, manner: Manner, understood: UnderstoodRequest): void {

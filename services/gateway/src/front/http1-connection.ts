@@ -5,12 +5,13 @@ import {
   type IncomingHead,
   RequestReader,
 } from '@postern/kube-http'
-import type { FrontHead, RequestHandler } from './front-interface.ts'
+import type { RequestHandler } from './front-interface.ts'
 import { CONTINUE } from './http1-answer.ts'
 import { type ExchangeHost, Http1Exchange } from './http1-exchange.ts'
 import type { Http1Limits } from './http1-limits.ts'
 import { writeRefusal } from './http1-refusal.ts'
 import type { Peer } from './peer.ts'
+import { type ByteTaker, ReadAhead } from './read-ahead.ts'
 
 /*
  * One connection of a client that speaks HTTP/1.1, or that did not say what it speaks.
@@ -20,7 +21,8 @@ import type { Peer } from './peer.ts'
  *      exchange ── 101 ──▶ handed over
  *
  * - Requests are answered in the order they came, one at a time (RFC 9112, 9.3.2). What is pipelined
- *   behind one is not looked at before; of that and of a body that nobody takes yet, a little is read.
+ *   behind one is not looked at before; of that and of a body that nobody takes yet, a little is read
+ *   (read-ahead.ts).
  * - What could be read in two ways is answered once, and nothing behind it is read (request-head.ts).
  * - The rest of a body that its answer did not wait for is read and dropped if it is short; otherwise the
  *   answer is the last.
@@ -39,22 +41,18 @@ export type Http1Needs = {
   readonly limits: Http1Limits
 }
 
-const EMPTY: Buffer = Buffer.alloc(0)
-const AHEAD_BYTES = 16 * 1024
 /** A body so short is read and dropped when nobody wants it. */
 const SHORT_BODY_BYTES = 1024 * 1024
 
-export class Http1Connection implements ExchangeHost {
+export class Http1Connection implements ExchangeHost, ByteTaker {
   readonly socket: Duplex
   readonly #peer: Peer
   readonly #needs: Http1Needs
   readonly #reader: RequestReader
+  readonly #ahead: ReadAhead
   readonly #bornAt = Date.now()
   #phase: 'waiting' | 'head' | 'exchange' | 'closing' | 'handed-over' = 'waiting'
   #exchange: Http1Exchange | undefined
-  /** Read from the socket and not looked at yet. */
-  #ahead = EMPTY
-  #isAdvancing = false
   #continued = false
   #deadlineAt: number
 
@@ -63,8 +61,8 @@ export class Http1Connection implements ExchangeHost {
     this.#peer = peer
     this.#needs = needs
     this.#reader = new RequestReader((part) => this.#onBody(part), needs.headBudget)
+    this.#ahead = new ReadAhead(socket, this)
     this.#deadlineAt = this.#bornAt + needs.limits.headMs
-    socket.on('data', this.#onData)
     socket.on('drain', this.#onDrain)
     socket.on('end', this.#onEnd)
     socket.on('error', ignore)
@@ -111,11 +109,11 @@ export class Http1Connection implements ExchangeHost {
     if (exchange === undefined || this.#reader.state !== 'body') return
     this.#deadlineIn(this.#needs.limits.bodySilenceMs)
     const isAwaited = exchange.incoming.expectsContinue && !this.#continued
-    if (isAwaited && this.#ahead.length === 0 && !exchange.responded) {
+    if (isAwaited && this.#ahead.isEmpty && !exchange.responded) {
       this.socket.write(CONTINUE, 'latin1')
     }
     this.#continued = true
-    this.#advanceLater()
+    this.#ahead.advanceLater()
   }
 
   answered(exchange: Http1Exchange): void {
@@ -144,23 +142,16 @@ export class Http1Connection implements ExchangeHost {
     this.#deadlineAt = Number.POSITIVE_INFINITY
     this.#exchange = undefined
     this.#reader.close()
-    socket.off('data', this.#onData).off('drain', this.#onDrain).off('end', this.#onEnd)
-    socket.pause()
-    if (this.#ahead.length > 0) socket.unshift(this.#ahead)
-    this.#ahead = EMPTY
+    socket.off('drain', this.#onDrain).off('end', this.#onEnd)
+    this.#ahead.release()
     return socket
   }
 
   // What the client does.
 
-  readonly #onData = (chunk: Buffer): void => {
-    this.#ahead = this.#ahead.length === 0 ? chunk : Buffer.concat([this.#ahead, chunk])
-    this.#advance()
-  }
-
   readonly #onDrain = (): void => {
     this.#exchange?.onDrain()
-    this.#advance()
+    this.#ahead.advance()
   }
 
   readonly #onEnd = (): void => {
@@ -174,27 +165,14 @@ export class Http1Connection implements ExchangeHost {
     this.#needs.onClosed(this)
   }
 
-  /** Reads on as far as the order of things lets it. */
-  #advance(): void {
-    if (this.#isAdvancing) return
-    this.#isAdvancing = true
-    while (this.#ahead.length > 0 && this.#takesBytes()) {
-      const bytes = this.#ahead
-      this.#ahead = EMPTY
-      this.#ahead = this.#read(bytes)
-    }
-    this.#isAdvancing = false
-    this.#holdUpSender()
-  }
-
-  #takesBytes(): boolean {
+  takesBytes(): boolean {
     switch (this.#phase) {
       case 'waiting':
       case 'head':
         // Nor is another request begun while the client does not take the answers it has.
         return !this.socket.writableNeedDrain
       case 'exchange':
-        return this.#reader.state === 'body' && this.#takesBody()
+        return this.#reader.state === 'body' && this.#isBodyTaken()
       case 'closing':
         return true
       case 'handed-over':
@@ -202,47 +180,40 @@ export class Http1Connection implements ExchangeHost {
     }
   }
 
-  #takesBody(): boolean {
-    return this.#exchange?.ended === true || this.#exchange?.wantsBody === true
-  }
-
-  /** Answers the bytes that it did not take. */
-  #read(bytes: Buffer): Buffer {
-    if (this.#phase === 'closing') return EMPTY
+  take(bytes: Buffer): void {
+    if (this.#phase === 'closing') return
     const exchange = this.#exchange
-    const rest = this.#reader.push(bytes)
+    // Whoever takes an upgrade's connection over takes the rest as well.
+    this.#ahead.keep(this.#reader.push(bytes))
     // Whoever got a part of the body may have answered, or given up.
-    if (this.#exchange !== exchange) return rest
+    if (this.#exchange !== exchange) return
     const { refusal, head, state } = this.#reader
-    if (refusal !== undefined) {
-      this.#refuse(refusal)
-      return EMPTY
-    }
-    if (exchange === undefined) this.#onHead(head, rest)
+    if (refusal !== undefined) this.#refuse(refusal)
+    else if (exchange === undefined) this.#onHead(head)
     else if (state === 'done') this.#onBodyEnd(exchange)
     else this.#deadlineIn(this.#needs.limits.bodySilenceMs)
-    // An upgrade that was answered at once has taken what came with it.
-    return this.isHandedOver ? EMPTY : rest
   }
 
-  #onHead(incoming: IncomingHead | undefined, rest: Buffer): void {
+  #onHead(incoming: IncomingHead | undefined): void {
     if (incoming === undefined) {
       if (this.#phase === 'waiting') this.#deadlineIn(this.#needs.limits.headMs)
       this.#phase = 'head'
       return
     }
-    if (incoming.upgrade === 'websocket' && rest.length > 0) {
+    if (incoming.upgrade === 'websocket' && !this.#ahead.isEmpty) {
       this.#refuse({ status: 400, problem: 'bytes came before the upgrade was answered' })
       return
     }
-    const exchange = new Http1Exchange(toFrontHead(incoming, this.#peer), incoming, this)
+    const exchange = new Http1Exchange(incoming, this.#peer, this)
     this.#phase = 'exchange'
     this.#deadlineAt = Number.POSITIVE_INFINITY
     this.#continued = false
     this.#exchange = exchange
-    // Whoever takes an upgrade's connection over takes these as well.
-    this.#ahead = rest
     this.#needs.handle(exchange)
+  }
+
+  #isBodyTaken(): boolean {
+    return this.#exchange?.ended === true || this.#exchange?.wantsBody === true
   }
 
   #onBody(part: Buffer): void {
@@ -269,12 +240,7 @@ export class Http1Connection implements ExchangeHost {
     this.#reader.next()
     this.#phase = 'waiting'
     this.#deadlineIn(this.#needs.limits.idleMs)
-    this.#advanceLater()
-  }
-
-  /** Not from within whoever has just answered or asked for more. */
-  #advanceLater(): void {
-    if (this.#ahead.length > 0 && !this.#isAdvancing) process.nextTick(() => this.#advance())
+    this.#ahead.advanceLater()
   }
 
   /** Answers once what cannot be believed, and reads no more. */
@@ -303,33 +269,11 @@ export class Http1Connection implements ExchangeHost {
     const { idleMs, lingerMs } = this.#needs.limits
     this.#deadlineIn(idleMs)
     this.socket.end(() => this.#deadlineIn(lingerMs))
-    this.#advance()
-  }
-
-  /** At most a chunk more than this is kept of what nobody takes yet. */
-  #holdUpSender(): void {
-    const { socket } = this
-    if (this.#phase === 'handed-over') return
-    if (this.#ahead.length > AHEAD_BYTES) socket.pause()
-    else if (socket.isPaused()) socket.resume()
+    this.#ahead.advance()
   }
 
   #deadlineIn(ms: number): void {
     this.#deadlineAt = Date.now() + ms
-  }
-}
-
-function toFrontHead(incoming: IncomingHead, peer: Peer): FrontHead {
-  return {
-    protocol: 'http/1.1',
-    method: incoming.method,
-    target: incoming.target,
-    authority: incoming.host,
-    serverName: peer.serverName,
-    headers: incoming.headers,
-    remoteAddress: peer.remoteAddress,
-    upgrade: incoming.upgrade,
-    memory: peer.memory,
   }
 }
 

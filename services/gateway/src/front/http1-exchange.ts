@@ -10,6 +10,7 @@ import {
   writeAnswerHead,
   writeSwitchingHead,
 } from './http1-answer.ts'
+import type { Peer } from './peer.ts'
 
 /** What a request needs of its connection. */
 export type ExchangeHost = {
@@ -44,8 +45,8 @@ export class Http1Exchange implements FrontRequest {
   #gathered: (Buffer | string)[] = []
   #gatheredBytes = 0
 
-  constructor(head: FrontHead, incoming: IncomingHead, host: ExchangeHost) {
-    this.head = head
+  constructor(incoming: IncomingHead, peer: Peer, host: ExchangeHost) {
+    this.head = toFrontHead(incoming, peer)
     this.incoming = incoming
     this.#host = host
     this.#bodyIsThere = incoming.bodyBytes === 0
@@ -215,6 +216,20 @@ export class Http1Exchange implements FrontRequest {
   #gather(part: Buffer | string): void {
     this.#gathered.push(part)
     this.#gatheredBytes += part.length
+  }
+}
+
+function toFrontHead(incoming: IncomingHead, peer: Peer): FrontHead {
+  return {
+    protocol: 'http/1.1',
+    method: incoming.method,
+    target: incoming.target,
+    authority: incoming.host,
+    serverName: peer.serverName,
+    headers: incoming.headers,
+    remoteAddress: peer.remoteAddress,
+    upgrade: incoming.upgrade,
+    memory: peer.memory,
   }
 }
 

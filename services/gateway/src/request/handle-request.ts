@@ -20,7 +20,7 @@ import { clusterHead } from './cluster-head.ts'
 import { forward } from './forward.ts'
 import { forwardUpgrade } from './forward-upgrade.ts'
 import { answerRefusal } from './kubernetes-status.ts'
-import { type Cuttable, type Outcome, refused } from './outcome.ts'
+import { type Cuttable, lastStage, type Outcome, refused } from './outcome.ts'
 import { denied, type Refusal, refusals, tooMany } from './refusal.ts'
 import { openWay, type SessionsAtHand, type Way, wayAtHand } from './way-to-cluster.ts'
 
@@ -221,8 +221,8 @@ class RequestRun {
     const known = this.#admission?.known ?? {}
     const subject = this.#subject(refusal)
     // What needs no valid token can be sent by anybody, as often as they like.
-    if (known.caller === undefined) recorder.noteAnonymous(subject, responseStage(outcome))
-    else recorder.note(subject, responseStage(outcome))
+    if (known.caller === undefined) recorder.noteAnonymous(subject, lastStage(outcome))
+    else recorder.note(subject, lastStage(outcome))
     signals.requests.add(verbClass(known.info), code)
     if (refusal !== undefined && !this.#request.responded) this.#refuse(refusal)
   }
@@ -285,25 +285,6 @@ function whyLapsed(right: Right, { view, live }: RequestNeeds): Refusal | undefi
 function isReadOnly(method: string, info: Admitted['info']): boolean {
   const isProxied = info.verb === 'proxy' || info.subresource === 'proxy'
   return (method === 'GET' || method === 'HEAD') && !isProxied
-}
-
-function responseStage(outcome: Outcome) {
-  const stage = 'ResponseComplete' as const
-  if (outcome.kind === 'refused') {
-    const { code, message } = outcome.refusal
-    return { stage, response: { code, message } }
-  }
-  const { code, bytes, end, cut, commandStatus } = outcome
-  return {
-    stage,
-    response: { code, ...(cut === undefined ? {} : { message: cut.message }) },
-    annotations: {
-      bytes: String(bytes),
-      end,
-      'cut-code': cut === undefined ? undefined : String(cut.code),
-      'command-status': commandStatus,
-    },
-  }
 }
 
 /** The path in the cluster, as far as the form of an answer depends on it. */

@@ -1,3 +1,4 @@
+import type { AuditStage } from '../audit/record.ts'
 import type { FlowEnd } from '../streams/cuttable-stream.ts'
 import type { Cut } from '../streams/live-requests.ts'
 import type { Refusal } from './refusal.ts'
@@ -24,4 +25,24 @@ export type Cuttable = {
 
 export function refused(refusal: Refusal): Outcome {
   return { kind: 'refused', refusal }
+}
+
+/** How its last record says it. */
+export function lastStage(outcome: Outcome): Omit<AuditStage, 'at'> {
+  const stage = 'ResponseComplete'
+  if (outcome.kind === 'refused') {
+    const { code, message } = outcome.refusal
+    return { stage, response: { code, message } }
+  }
+  const { code, bytes, end, cut, commandStatus } = outcome
+  return {
+    stage,
+    response: { code, ...(cut === undefined ? {} : { message: cut.message }) },
+    annotations: {
+      bytes: String(bytes),
+      end,
+      'cut-code': cut === undefined ? undefined : String(cut.code),
+      'command-status': commandStatus,
+    },
+  }
 }
