@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { encodeResponseHead, type HeaderLines, type RequestHead } from '@postern/kube-http'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { eventually, type Gateway, startGateway } from './testing/gateway-harness.ts'
 import { withLength } from './testing/recording-agent.ts'
 import { TOKEN } from './testing/world.ts'
@@ -213,6 +213,7 @@ test('UP-03, UP-12: 100 MB through an exec arrive byte for byte at a slow reader
   const payload = randomBytes(60_000)
   const one = frame(Buffer.concat([Buffer.from([1]), payload]))
   const count = Math.ceil(total / one.length)
+  const ended = endOf('{"status":"Success"}')
   agentThat(V5, (_head, socket) => {
     let sent = 0
     const write = () => {
@@ -223,7 +224,7 @@ test('UP-03, UP-12: 100 MB through an exec arrive byte for byte at a slow reader
           return
         }
       }
-      socket.end()
+      socket.end(ended)
     }
     write()
   })
@@ -241,21 +242,96 @@ test('UP-03, UP-12: 100 MB through an exec arrive byte for byte at a slow reader
   client.socket.end()
   const expected = createHash('sha256')
   for (let index = 0; index < count; index += 1) expected.update(one)
-  expect(bytes).toBe(one.length * count)
+  expected.update(ended)
+  expect(bytes).toBe(one.length * count + ended.length)
   expect(hash.digest('hex')).toBe(expected.digest('hex'))
   expect((await gateway.outcome()).annotations['postern.dev/end']).toBe('complete')
 }, 60_000)
 
-test('UP-14: when the way to the agent breaks, the client is closed, not ended clean', async () => {
-  const started = deferred<Socket>()
-  agentThat(V5, (_head, socket) => started.resolve(socket))
-  const client = await upgrade({})
-  const socket = await started.promise
-  socket.resetAndDestroy()
-  await client.closed
-  await eventually(() => gateway.live.count === 0, 'nothing runs any more')
-  const last = await gateway.outcome()
-  expect(last.annotations['postern.dev/end']).toBe('source-lost')
+describe('UP-14: when the way to the agent breaks, an exec is told so and never looks complete', () => {
+  test.each([
+    { how: 'is reset', lose: (socket: Socket) => void socket.resetAndDestroy() },
+    // As a relay can end it, or whoever else is on the way.
+    { how: 'ends', lose: (socket: Socket) => void socket.end() },
+  ])('over WebSocket, when it $how', async ({ lose }) => {
+    const started = deferred<Socket>()
+    agentThat(V5, (_head, socket) => started.resolve(socket))
+    const client = await upgrade({})
+    const socket = await started.promise
+    socket.write(frame(Buffer.from('\x01hello')))
+    await eventually(() => client.bytes().length >= 8, 'the output')
+    lose(socket)
+    await client.ended
+    client.socket.end()
+    const [output, status, close, ...more] = framesOf(client.bytes())
+    expect(output?.payload.toString()).toBe('\x01hello')
+    expect(status?.payload[0]).toBe(3)
+    expect(JSON.parse(status?.payload.subarray(1).toString() ?? '')).toMatchObject({
+      status: 'Failure',
+      code: 503,
+      message: expect.stringMatching(
+        /^Postern ended this stream: the connection to cluster "demo" /,
+      ),
+    })
+    expect([close?.opcode, more]).toEqual([8, []])
+    expect((await gateway.outcome()).annotations['postern.dev/end']).toBe('source-lost')
+  })
+
+  test('over SPDY, where an end without a Status would be taken for success', async () => {
+    const started = deferred<Socket>()
+    agentThat(V4_SPDY, (_head, socket) => started.resolve(socket))
+    const client = await upgrade({ how: 'SPDY/3.1', method: 'POST' })
+    const socket = await started.promise
+    socket.end()
+    await client.ended
+    client.socket.end()
+    const said = client.bytes()
+    expect(JSON.parse(said.subarray(8, 8 + said.readUIntBE(5, 3)).toString())).toMatchObject({
+      status: 'Failure',
+      message: expect.stringMatching(/^Postern ended this stream: /),
+    })
+    expect((await gateway.outcome()).annotations['postern.dev/end']).toBe('source-lost')
+  })
+
+  test('within a frame, where nothing can be said: it breaks', async () => {
+    const started = deferred<Socket>()
+    agentThat(V5, (_head, socket) => started.resolve(socket))
+    const client = await upgrade({})
+    const socket = await started.promise
+    socket.write(frame(Buffer.from('\x01hello')).subarray(0, 4))
+    await eventually(() => client.bytes().length === 4, 'half a frame')
+    socket.end()
+    await client.closed
+    expect(client.bytes()).toHaveLength(4)
+    expect((await gateway.outcome()).annotations['postern.dev/end']).toBe('source-lost')
+  })
+
+  test('once its Status has come it is complete, however the rest of the way ends', async () => {
+    const started = deferred<Socket>()
+    agentThat(V5, (_head, socket) => started.resolve(socket))
+    const client = await upgrade({})
+    const socket = await started.promise
+    const end = endOf('{"status":"Success"}')
+    socket.write(end)
+    await eventually(() => client.bytes().length === end.length, 'the Status')
+    socket.resetAndDestroy()
+    await client.ended
+    client.socket.end()
+    expect(client.bytes().equals(end)).toBe(true)
+    expect((await gateway.outcome()).annotations['postern.dev/end']).toBe('complete')
+  })
+
+  test('a client that has ended is not told anything more', async () => {
+    const started = deferred<Socket>()
+    agentThat(V5, (_head, socket) => started.resolve(socket))
+    const client = await upgrade({})
+    const socket = await started.promise
+    socket.resume().once('end', () => socket.end())
+    client.socket.end()
+    await client.ended
+    expect(client.bytes()).toHaveLength(0)
+    expect((await gateway.outcome()).annotations['postern.dev/end']).toBe('complete')
+  })
 })
 
 test('a client that goes away closes the way to the agent', async () => {
@@ -264,7 +340,7 @@ test('a client that goes away closes the way to the agent', async () => {
   const client = await upgrade({})
   const socket = await started.promise
   const closed = new Promise((resolve) => socket.once('end', resolve))
-  socket.resume()
+  socket.resume().once('end', () => socket.end())
   client.socket.destroy()
   await closed
   await eventually(() => gateway.live.count === 0, 'nothing runs any more')
@@ -344,6 +420,11 @@ function frame(payload: Buffer): Buffer {
   header[1] = Math.min(payload.length, 126)
   if (payload.length >= 126) header.writeUInt16BE(payload.length, 2)
   return Buffer.concat([header, payload])
+}
+
+/** As kube-apiserver ends an exec: its Status, then Close. */
+function endOf(status: string): Buffer {
+  return Buffer.concat([frame(Buffer.from(`\x03${status}`)), Buffer.from('880203e8', 'hex')])
 }
 
 function framesOf(bytes: Buffer) {

@@ -10,7 +10,7 @@ import { TunnelError } from '@postern/tunnel'
 import type { FrontRequest } from '../front/front-interface.ts'
 import { headerValue } from '../front/header-values.ts'
 import { CuttableStream, type FlowEnd } from '../streams/cuttable-stream.ts'
-import type { Framing } from '../streams/framing.ts'
+import type { SessionFraming } from '../streams/framing.ts'
 import type { Cut } from '../streams/live-requests.ts'
 import { carriesStatus, createSpdyFraming, spdyFarewell } from '../streams/spdy.ts'
 import { createWebSocketFraming, statusEncoding, webSocketFarewell } from '../streams/websocket.ts'
@@ -106,6 +106,7 @@ export function forwardUpgrade(order: {
           abort: () => client.destroy(),
         },
         framing: session.framing,
+        lastWord: session.farewell(wayLost(clusterName)),
         onEnd(how) {
           bytes = through.bytes
           onEnd(how)
@@ -115,11 +116,10 @@ export function forwardUpgrade(order: {
         through.cut(session.farewell(why))
         if (through.isOver) cluster.destroy()
       }
-      carry(cluster, through, client)
+      carry(cluster, through, client, session)
     })
-    if (end === 'complete' || end === 'cut') await closed(client)
-    else client.destroy()
-    const commandStatus = session.status?.()
+    await closed(client)
+    const commandStatus = session.framing?.status.toString('utf8')
     return {
       kind: 'answered',
       code: 101,
@@ -140,7 +140,12 @@ export function forwardUpgrade(order: {
 }
 
 /** Joins the two connections: what the cluster says goes through what can be cut. */
-function carry(cluster: Duplex, through: CuttableStream, client: Duplex): void {
+function carry(
+  cluster: Duplex,
+  through: CuttableStream,
+  client: Duplex,
+  { saysItsEnd, framing }: UpgradedSession,
+): void {
   client.on('error', () => {})
   client.on('drain', () => cluster.resume())
   client.on('finish', () => through.sent())
@@ -149,8 +154,17 @@ function carry(cluster: Duplex, through: CuttableStream, client: Duplex): void {
     if (!through.write(chunk)) cluster.pause()
     if (through.isOver) cluster.destroy()
   })
-  cluster.on('end', () => through.end())
-  cluster.on('close', () => through.lose())
+  // Anybody on the way can end a connection: where a Status is owed, an end without it is a loss. Who has
+  // ended himself is owed nothing.
+  const isWhole = () => framing?.hasEnded === true || client.readableEnded
+  cluster.on('end', () => {
+    if (isWhole() || !saysItsEnd) through.end()
+    else through.lose()
+  })
+  cluster.on('close', () => {
+    if (isWhole()) through.end()
+    else through.lose()
+  })
   cluster.resume()
   client.pipe(cluster)
   // As kube-apiserver does: when the client is done so is the cluster, after its last bytes.
@@ -158,17 +172,17 @@ function carry(cluster: Duplex, through: CuttableStream, client: Duplex): void {
 }
 
 type UpgradedSession = {
-  readonly framing?: Framing
-  readonly status?: () => string
+  readonly framing?: SessionFraming
+  /** A Status comes before its end, whatever became of it. */
+  readonly saysItsEnd: boolean
   farewell(why: Cut): Buffer | undefined
 }
 
 function webSocketSession(head: ResponseHead): UpgradedSession {
   const encoding = statusEncoding(headerValue(head.headers, 'sec-websocket-protocol'))
-  const framing = createWebSocketFraming(encoding)
   return {
-    framing,
-    status: () => framing.status.toString('utf8'),
+    framing: createWebSocketFraming(encoding),
+    saysItsEnd: encoding !== undefined,
     farewell: (why) => webSocketFarewell(encoding, statusText(cutShort(why)), why.message),
   }
 }
@@ -176,14 +190,19 @@ function webSocketSession(head: ResponseHead): UpgradedSession {
 function spdySession(head: ResponseHead): UpgradedSession {
   // Port-forward has no stream for a message: it is just closed.
   if (!carriesStatus(headerValue(head.headers, 'x-stream-protocol-version'))) {
-    return { farewell: () => undefined }
+    return { saysItsEnd: false, farewell: () => undefined }
   }
-  const framing = createSpdyFraming()
   return {
-    framing,
-    status: () => framing.status.toString('utf8'),
+    framing: createSpdyFraming(),
+    saysItsEnd: true,
     farewell: (why) => spdyFarewell(statusText(cutShort(why))),
   }
+}
+
+/** Which of these it was shows nowhere: all of them just end the connection. */
+function wayLost(clusterName: string): Cut {
+  const what = `the connection to cluster "${clusterName}" broke, or its relay or agent was stopped`
+  return { code: 503, message: `Postern ended this stream: ${what}. Start it again.` }
 }
 
 function switchingHeaders(protocol: UpgradeProtocol, { headers }: ResponseHead): HeaderLines {

@@ -24,6 +24,7 @@ import { acceptResponseHead, parseResponseHead } from './response-head.ts'
 
 const BODY_BYTES_MAX = 16 * 1024 * 1024
 const ANSWER_TIMEOUT_MS = 75_000
+const NO_WORD = Buffer.alloc(0)
 
 type Order = {
   readonly request: FrontRequest
@@ -173,7 +174,7 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
       sink: request,
       framing: this.#events?.framing,
       // A watch may end at any time: its client goes on where the last event left it.
-      mayEnd: this.#events !== undefined,
+      lastWord: this.#events === undefined ? undefined : NO_WORD,
       lengthBytes: bodyBytesOf(request.head.method, head),
       onEnd: (end) => this.#onEnded(end),
     })

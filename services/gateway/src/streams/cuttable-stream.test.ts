@@ -31,6 +31,8 @@ function toClient(order: Order = {}) {
 }
 const lines = (): Order => ({ framing: createLineFraming() })
 const BYE = Buffer.from('bye\n')
+const watch = (): Order => ({ ...lines(), lastWord: Buffer.alloc(0) })
+const exec = (): Order => ({ ...lines(), lastWord: BYE })
 
 test('what its source ends clean ends clean, and is over once the last byte is out', () => {
   const { stream, happened, say, hold } = toClient()
@@ -46,21 +48,18 @@ test('what its source ends clean ends clean, and is over once the last byte is o
 })
 
 test.each([
-  { what: 'a plain answer', order: {}, said: 'a\n', end: 'abort' },
-  {
-    what: 'a watch, behind an event',
-    order: { ...lines(), mayEnd: true },
-    said: 'a\n',
-    end: 'end',
-  },
-  { what: 'a watch, within one', order: { ...lines(), mayEnd: true }, said: 'a', end: 'abort' },
-  { what: 'an exec, between two frames', order: lines(), said: 'a\n', end: 'abort' },
-])('a source that is lost ends $what with $end', ({ order, said, end }) => {
+  { what: 'a plain answer', order: {}, said: 'a\n', ends: ['abort'] },
+  { what: 'a watch, behind an event', order: watch(), said: 'a\n', ends: ['end'] },
+  { what: 'a watch, within one', order: watch(), said: 'a', ends: ['abort'] },
+  { what: 'an exec, between two frames', order: exec(), said: 'a\n', ends: ['bye\n', 'end'] },
+  { what: 'an exec, within one', order: exec(), said: 'a', ends: ['abort'] },
+  { what: 'what nothing can be said to', order: lines(), said: 'a\n', ends: ['abort'] },
+])('a source that is lost ends $what with $ends', ({ order, said, ends }) => {
   const { stream, happened, say } = toClient(order)
   say(said)
   stream.lose()
   stream.sent()
-  expect(happened).toEqual([said, end, 'over: source-lost'])
+  expect(happened).toEqual([said, ...ends, 'over: source-lost'])
 })
 
 test.each([
@@ -97,7 +96,7 @@ test('a cut puts its farewell behind what is begun, and nothing follows', () => 
 })
 
 test('what ends between two events by itself ends without a word', () => {
-  const { stream, happened, say } = toClient({ ...lines(), mayEnd: true })
+  const { stream, happened, say } = toClient(watch())
   say('a')
   expect(stream.conclude()).toBe(true)
   say('\nb')
@@ -115,7 +114,7 @@ test.each([
   expect(happened).toEqual(['abort', 'over: cut'])
 })
 
-test('a cut waits neither for the rest of a frame nor for a client that does not read', () => {
+test('no end waits for the rest of a frame, nor for a client that does not read', () => {
   vi.useFakeTimers()
   try {
     const torn = toClient(lines())
@@ -128,6 +127,11 @@ test('a cut waits neither for the rest of a frame nor for a client that does not
     expect(unread.happened).toEqual(['bye\n', 'end'])
     vi.advanceTimersByTime(60_000)
     expect(unread.happened.slice(2)).toEqual(['abort', 'over: cut'])
+    const lost = toClient(exec())
+    lost.stream.lose()
+    vi.advanceTimersByTime(60_000)
+    expect(lost.happened).toEqual(['bye\n', 'end', 'abort', 'over: source-lost'])
+
     // What ended by itself meanwhile is not aborted after all.
     const ended = toClient(lines())
     ended.say('a')

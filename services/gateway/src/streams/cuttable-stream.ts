@@ -12,12 +12,12 @@ const NOTHING = Buffer.alloc(0)
 
 /**
  * Bytes on their way to a client that can be told, between two frames, why they end. A clean end is
- * passed on only where the source ended clean, or where it `mayEnd` and was lost between two frames.
+ * passed on only where the source ended clean, or behind the `lastWord` where it was lost between two.
  */
 export class CuttableStream {
   readonly #sink: AnswerSink
   readonly #framing: Framing | undefined
-  readonly #mayEnd: boolean
+  readonly #lastWord: Buffer | undefined
   readonly #onEnd: (end: FlowEnd) => void
   /** Of a body whose length was said: what is still to come. */
   #owedBytes: number | undefined
@@ -32,7 +32,11 @@ export class CuttableStream {
     sink: AnswerSink
     /** Without one nothing can be put in between: a cut just aborts. */
     framing?: Framing | undefined
-    mayEnd?: boolean
+    /**
+     * What the client is told when the source is lost between two frames: an empty word where it may end
+     * there. Without one, what was lost is aborted.
+     */
+    lastWord?: Buffer | undefined
     /** How many bytes there will be, where that was said. */
     lengthBytes?: number | undefined
     /** The last byte is out, or never will be. The source may still have something to say: to nobody. */
@@ -40,7 +44,7 @@ export class CuttableStream {
   }) {
     this.#sink = order.sink
     this.#framing = order.framing
-    this.#mayEnd = order.mayEnd ?? false
+    this.#lastWord = order.lastWord
     this.#owedBytes = order.lengthBytes
     this.#onEnd = order.onEnd
   }
@@ -73,7 +77,7 @@ export class CuttableStream {
       at = this.#framing.advance(chunk, at)
       if (this.#farewell !== undefined && this.#framing.atBoundary) {
         this.#sink.write(chunk.subarray(0, at))
-        this.#sayFarewell(this.#farewell)
+        this.#endBehind(this.#farewell, 'cut')
         return true
       }
     }
@@ -92,13 +96,11 @@ export class CuttableStream {
     this.#sink.end()
   }
 
-  /** No more will come. What came ends clean if it may end there, and is aborted if not. */
+  /** No more will come. What came ends behind the last word, if there is one for where it stands. */
   lose(): void {
     if (this.#end !== undefined) return
-    if (this.#mayEnd && this.#framing?.atBoundary === true) {
-      clearTimeout(this.#timer)
-      this.#end = 'source-lost'
-      this.#sink.end()
+    if (this.#lastWord !== undefined && this.#framing?.atBoundary === true) {
+      this.#endBehind(this.#lastWord, 'source-lost')
     } else {
       this.#abort('source-lost')
     }
@@ -125,7 +127,7 @@ export class CuttableStream {
       return
     }
     this.#farewell ??= farewell
-    if (this.#framing.atBoundary) this.#sayFarewell(this.#farewell)
+    if (this.#framing.atBoundary) this.#endBehind(this.#farewell, 'cut')
     else this.#abortIn(REST_MS)
   }
 
@@ -136,13 +138,13 @@ export class CuttableStream {
   conclude(): boolean {
     if (this.#end !== undefined || this.#framing === undefined) return false
     this.#farewell ??= NOTHING
-    if (this.#framing.atBoundary) this.#sayFarewell(this.#farewell)
+    if (this.#framing.atBoundary) this.#endBehind(this.#farewell, 'cut')
     return true
   }
 
-  #sayFarewell(farewell: Buffer): void {
-    this.#end = 'cut'
-    if (farewell.length > 0) this.#sink.write(farewell)
+  #endBehind(word: Buffer, end: FlowEnd): void {
+    this.#end = end
+    if (word.length > 0) this.#sink.write(word)
     this.#abortIn(FAREWELL_MS)
     this.#sink.end()
   }

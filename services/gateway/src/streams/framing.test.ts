@@ -128,3 +128,57 @@ test('what arrives on the error channel is kept, whatever else flows and however
     { seed, numRuns: 200 },
   )
 })
+
+const CLOSE = Buffer.from('880203e8', 'hex')
+const webSocketStatus = Buffer.from('\x82\x03\x03{}', 'latin1')
+const spdyStatus = Buffer.from('0000000101000002', 'hex')
+
+test.each([
+  { what: 'a Status on the error channel', create: webSocket, end: webSocketStatus, is: true },
+  { what: 'a Close', create: webSocket, end: CLOSE, is: true },
+  { what: 'half a Close', create: webSocket, end: CLOSE.subarray(0, 3), is: false },
+  { what: 'an error channel that is only opened', create: webSocket, end: opened(3), is: false },
+  { what: 'output', create: webSocket, end: opened(1), is: false },
+  {
+    what: 'a Status on the error stream',
+    create: createSpdyFraming,
+    end: Buffer.concat([spdyStatus, Buffer.from('{}')]),
+    is: true,
+  },
+  {
+    what: 'half a Status',
+    create: createSpdyFraming,
+    end: Buffer.concat([spdyStatus, Buffer.from('{')]),
+    is: false,
+  },
+  {
+    what: 'the end of an error stream that is empty',
+    create: createSpdyFraming,
+    end: Buffer.from('0000000101000000', 'hex'),
+    is: false,
+  },
+  {
+    what: 'GOAWAY',
+    create: createSpdyFraming,
+    end: Buffer.from('80030007000000080000000000000000', 'hex'),
+    is: false,
+  },
+])('$what says the end of an exec: $is', ({ create, end, is }) => {
+  fc.assert(
+    fc.property(cuts, (at) => {
+      const framing = create()
+      boundaries(framing, end, at)
+      expect(framing.hasEnded).toBe(is)
+    }),
+    { seed, numRuns: 20 },
+  )
+})
+
+function webSocket() {
+  return createWebSocketFraming('binary')
+}
+
+/** As kube-apiserver opens a channel. */
+function opened(channel: number): Buffer {
+  return Buffer.from([0x82, 1, channel])
+}

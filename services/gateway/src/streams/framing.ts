@@ -6,6 +6,14 @@ export type Framing = {
   advance(chunk: Buffer, from: number): number
 }
 
+/** Of a protocol that says itself how it ended. */
+export type SessionFraming = Framing & {
+  /** What came on its error channel, up to a bound. */
+  readonly status: Buffer
+  /** Whether its end was said. What ends without it was cut off, however clean its connection ended. */
+  readonly hasEnded: boolean
+}
+
 /** One JSON document a line, as a JSON watch has it. */
 export function createLineFraming(): Framing {
   let atBoundary = true

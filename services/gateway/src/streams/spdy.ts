@@ -1,4 +1,4 @@
-import { createLengthFraming, type Framing } from './framing.ts'
+import { createLengthFraming, type SessionFraming } from './framing.ts'
 
 /**
  * client-go opens the error stream first (tools/remotecommand/v2.go), and a client's first stream
@@ -15,7 +15,7 @@ export function carriesStatus(streamProtocol: string | undefined): boolean {
 }
 
 /** Follows SPDY/3.1 frames of a server (8 bytes of header) and keeps what the error stream says. */
-export function createSpdyFraming(): Framing & { readonly status: Buffer } {
+export function createSpdyFraming(): SessionFraming {
   let status: Buffer = Buffer.alloc(0)
   let onErrorStream = false
   const framing = createLengthFraming({
@@ -38,6 +38,10 @@ export function createSpdyFraming(): Framing & { readonly status: Buffer } {
     advance: (chunk, from) => framing.advance(chunk, from),
     get status() {
       return status
+    },
+    // A client takes an error stream that ended without a Status for success.
+    get hasEnded() {
+      return status.length > 0 && framing.atBoundary
     },
   }
 }

@@ -1,4 +1,4 @@
-import { createLengthFraming, type Framing } from './framing.ts'
+import { createLengthFraming, type SessionFraming } from './framing.ts'
 
 /** Channel of the remote command protocol that carries how the command ended (KEP-4006). */
 const ERROR_CHANNEL = 3
@@ -21,13 +21,12 @@ export function statusEncoding(subprotocol = ''): ChannelEncoding | undefined {
 }
 
 /** Follows what a server sends (RFC 6455, 5.2) and keeps what arrives on the error channel. */
-export function createWebSocketFraming(
-  encoding: ChannelEncoding | undefined,
-): Framing & { readonly status: Buffer } {
+export function createWebSocketFraming(encoding: ChannelEncoding | undefined): SessionFraming {
   let kept: Buffer = Buffer.alloc(0)
   let onErrorChannel = false
   let first = false
   let inMessage = false
+  let isClosing = false
   const framing = createLengthFraming({
     headerBytes(start) {
       const length = (start[1] ?? 0) & 0x7f
@@ -42,6 +41,7 @@ export function createWebSocketFraming(
     onHeader(header) {
       const opcode = (header[0] ?? 0) & 0x0f
       const final = ((header[0] ?? 0) & 0x80) !== 0
+      if (opcode === Opcode.close) isClosing = true
       if (opcode >= Opcode.close) {
         first = false
         onErrorChannel = false
@@ -72,6 +72,9 @@ export function createWebSocketFraming(
     advance: (chunk, from) => framing.advance(chunk, from),
     get status() {
       return encoding === 'base64' ? Buffer.from(kept.toString('latin1'), 'base64') : kept
+    },
+    get hasEnded() {
+      return (isClosing || kept.length > 0) && framing.atBoundary
     },
   }
 }
