@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { createMemoryLog } from '@postern/telemetry/testing'
@@ -76,6 +77,31 @@ test('whoever crowds to the services takes no place from pairs', async () => {
   const gateway = gatewayEnd([relay.address], identities.gateway, log)
   closing.push(() => gateway.close())
   await expect(gateway.connectMux(CLUSTER)).resolves.toMatchObject({ agentId: 'a1' })
+})
+
+test('a relay that stops waits for a join, and not for what an agent keeps open to the services', async () => {
+  const upstream = createServer((socket) => void socket.on('error', () => {}).pipe(socket))
+  const address = await listening(upstream)
+  closing.push(() => upstream.close())
+  const relay = await begin({ upstreams: { join: address, session: address } })
+  const reach = async (service: string) => {
+    const socket = dialRaw(relay.address)
+    socket.write(await clientHelloFor(`${service}.${TRUST_DOMAIN}`))
+    await once(socket, 'data')
+    socket.resume()
+    return socket
+  }
+  const [kept, join] = [await reach('session'), await reach('join')]
+  let isStopped = false
+  const stopping = relay.close(60_000).then(() => {
+    isStopped = true
+  })
+  join.write('more')
+  await once(join, 'data')
+  expect([isStopped, kept.closed]).toEqual([false, false])
+  join.end()
+  await stopping
+  await until(() => kept.closed)
 })
 
 test('a service that is down closes the connection', async () => {

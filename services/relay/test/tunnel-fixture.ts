@@ -26,7 +26,7 @@ export type TestRelay = {
   readonly address: string
   readonly metrics: Metrics
   readonly log: ReturnType<typeof createMemoryLog>
-  close(): Promise<void>
+  close(drainMs?: number): Promise<void>
 }
 
 export async function startRelay(options: {
@@ -51,7 +51,7 @@ export async function startRelay(options: {
   }
   const port = createRelayPort({ ...common, control, upstreams })
   const address = await port.listen(options.listen ?? '127.0.0.1:0')
-  return { address, metrics, log, close: () => port.close(200) }
+  return { address, metrics, log, close: (drainMs = 200) => port.close(drainMs) }
 }
 
 export async function counted(metrics: Metrics, line: RegExp): Promise<number> {

@@ -273,6 +273,26 @@ describe('when a relay goes', () => {
     expect(await session.closed).toMatchObject({ clean: true })
     await stopping
   })
+
+  test('a relay that stops waits for an upgrade, and what it cuts in the end does not look complete', async () => {
+    await startAgent({ onUpgrade: (socket) => socket.on('error', () => {}).pipe(socket) })
+    const gateway = startGateway()
+    const open = async () => {
+      const { socket } = await gateway.connectUpgrade(CLUSTER)
+      const failed = once(socket, 'error')
+      socket.write('begun')
+      await once(socket, 'data')
+      return { socket, failed }
+    }
+    const [short, long] = [await open(), await open()]
+    const stopping = relay.close(1_000)
+    await until(() => gateway.relaysConnected === 0)
+    short.socket.end('and ended')
+    expect(Buffer.concat(await short.socket.toArray()).toString()).toBe('and ended')
+    expect(await long.failed).toMatchObject([{ code: 'ECONNRESET' }])
+    expect(long.socket.readableEnded).toBe(false)
+    await stopping
+  })
 })
 
 test('certificates are renewed without losing the relay', async () => {

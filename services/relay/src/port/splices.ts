@@ -7,10 +7,14 @@ export type Splices = {
   /** False: there are too many. `agent` is the end whose bytes go up. */
   join(kind: SpliceKind, agent: Socket, other: Socket): boolean
   readonly count: number
-  /** Resolves when none is left. */
+  /** Resolves when none is left of those that end by themselves. */
   drained(): Promise<void>
+  /** Resets what is left: none of it looks complete. */
   cut(): void
 }
+
+/** An agent keeps its connections to these for as long as it lives, and repeats its calls through any relay. */
+const LASTING: ReadonlySet<SpliceKind> = new Set(['tunnel-broker', 'session'])
 
 type Splice = {
   readonly kind: SpliceKind
@@ -23,6 +27,7 @@ type Splice = {
 export function createSplices(splicesMax: number, signals: RelaySignals): Splices {
   const splices = new Set<Splice>()
   const onDrained = new Set<() => void>()
+  let ending = 0
 
   // What a socket has written is what was carried: nothing is counted on the way.
   const count = (splice: Splice) => {
@@ -40,11 +45,14 @@ export function createSplices(splicesMax: number, signals: RelaySignals): Splice
       if (splices.size >= splicesMax) return false
       const splice: Splice = { kind, agent, other, countedUp: 0, countedDown: 0 }
       splices.add(splice)
+      const endsByItself = !LASTING.has(kind)
+      if (endsByItself) ending += 1
       signals.spliced(kind)
       const over = () => {
         if (!splices.delete(splice)) return
         count(splice)
-        if (splices.size === 0) for (const resolve of onDrained) resolve()
+        if (endsByItself) ending -= 1
+        if (ending === 0) for (const resolve of onDrained) resolve()
       }
       carry(agent, other, over)
       carry(other, agent, over)
@@ -55,13 +63,13 @@ export function createSplices(splicesMax: number, signals: RelaySignals): Splice
     },
     drained: () =>
       new Promise((resolve) => {
-        if (splices.size === 0) resolve()
+        if (ending === 0) resolve()
         else onDrained.add(resolve)
       }),
     cut() {
       for (const { agent, other } of splices) {
-        agent.destroy()
-        other.destroy()
+        agent.resetAndDestroy()
+        other.resetAndDestroy()
       }
     },
   }
