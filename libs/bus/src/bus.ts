@@ -44,10 +44,11 @@ export type BusStream = {
    */
   lastSeq(): Promise<bigint>
   /**
-   * Publishes with Nats-Expected-Last-Sequence.
-   * @throws WrongLastSequenceError
+   * Publishes all of them in their order or none, at most 1,000, with Nats-Expected-Last-Sequence; several
+   * as an atomic batch (NATS ADR-50): one answer and one write to the disk for all.
+   * @throws WrongLastSequenceError also where they are there and only the answer was lost
    */
-  publish(message: Omit<BusMessage, 'seq'>, expectedLastSeq: bigint): Promise<void>
+  publish(messages: readonly Omit<BusMessage, 'seq'>[], expectedLastSeq: bigint): Promise<void>
   /** It and all its messages are gone; what deletes it makes it anew. */
   delete(): Promise<void>
 }

@@ -8,8 +8,9 @@ import {
   StorageType,
 } from '@nats-io/jetstream'
 import type { Log } from '@postern/telemetry'
-import { headers, type NatsConnection, nanos } from 'nats'
+import { headers, type MsgHdrs, type NatsConnection, nanos } from 'nats'
 import {
+  type BusMessage,
   type BusStream,
   StreamMissingError,
   type StreamSettings,
@@ -54,17 +55,24 @@ export function createJetStream(needs: {
         if (info === undefined) throw new StreamMissingError(`there is no stream ${name}`)
         return BigInt(info.state.last_seq)
       },
-      async publish(message, expectedLastSeq) {
-        const fields = headers()
-        for (const [key, value] of Object.entries(message.headers)) fields.set(key, value)
+      async publish(messages, expectedLastSeq) {
+        const [first, ...rest] = messages
+        if (first === undefined) return
+        const client = jetstream(needs.available(), { timeout: TIMEOUT_MS })
+        const expect = { streamName: name, lastSequence: Number(expectedLastSeq) }
+        const options = { headers: fieldsOf(first), expect }
+        const last = rest.pop()
         try {
-          const client = jetstream(needs.available(), { timeout: TIMEOUT_MS })
-          await client.publish(message.subject, message.data, {
-            headers: fields,
-            expect: { streamName: name, lastSequence: Number(expectedLastSeq) },
-          })
+          if (last === undefined) {
+            await client.publish(first.subject, first.data, options)
+            return
+          }
+          const batch = await client.startBatch(first.subject, first.data, options)
+          for (const one of rest) batch.add(one.subject, one.data, { headers: fieldsOf(one) })
+          await batch.commit(last.subject, last.data, { headers: fieldsOf(last) })
         } catch (cause) {
-          if (isWrongSequence(cause)) {
+          // Why a batch was not taken, and whether only its answer was lost, is seen where the stream ends.
+          if (isWrongSequence(cause) || (await this.lastSeq()) !== expectedLastSeq) {
             const text = `stream ${name} does not end at ${expectedLastSeq}`
             throw new WrongLastSequenceError(text, { cause })
           }
@@ -92,8 +100,15 @@ function streamConfig({ subjects, maxAgeSeconds, maxBytes, epoch }: StreamSettin
     deny_delete: true,
     deny_purge: true,
     allow_direct: true,
+    allow_atomic: true,
     ...(epoch === undefined ? {} : { metadata: { [EPOCH]: epoch } }),
   }
+}
+
+function fieldsOf({ headers: named }: Pick<BusMessage, 'headers'>): MsgHdrs {
+  const fields = headers()
+  for (const [key, value] of Object.entries(named)) fields.set(key, value)
+  return fields
 }
 
 function firstSequence(firstSeq: bigint): { first_seq: number } {
@@ -101,12 +116,13 @@ function firstSequence(firstSeq: bigint): { first_seq: number } {
 }
 
 function differs(
-  existing: { subjects: string[]; max_age: number; max_bytes: number },
+  existing: { subjects: string[]; max_age: number; max_bytes: number; allow_atomic?: boolean },
   wanted: { subjects: string[]; max_age: number; max_bytes: number },
 ): boolean {
   return (
     existing.max_age !== wanted.max_age ||
     existing.max_bytes !== wanted.max_bytes ||
+    existing.allow_atomic !== true ||
     existing.subjects.join() !== wanted.subjects.join()
   )
 }

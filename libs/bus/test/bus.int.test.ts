@@ -83,24 +83,46 @@ describe('a stream', () => {
     await expect(stream.lastSeq()).rejects.toBeInstanceOf(StreamMissingError)
     await stream.ensure(settings)
     expect(await stream.lastSeq()).toBe(0n)
-    await stream.publish(message(1), 0n)
-    await expect(stream.publish(message(1), 0n)).rejects.toBeInstanceOf(WrongLastSequenceError)
-    await expect(stream.publish(message(3), 2n)).rejects.toBeInstanceOf(WrongLastSequenceError)
+    await stream.publish([message(1)], 0n)
+    await expect(stream.publish([message(1)], 0n)).rejects.toBeInstanceOf(WrongLastSequenceError)
+    await expect(stream.publish([message(3)], 2n)).rejects.toBeInstanceOf(WrongLastSequenceError)
     await stream.ensure({ ...settings, maxAgeSeconds: 7200 })
-    await stream.publish(message(2), 1n)
+    await stream.publish([message(2)], 1n)
     expect(await stream.lastSeq()).toBe(2n)
+  })
+
+  test('takes several messages in their order, or none of them', async () => {
+    const stream = bus.stream('SEVERAL')
+    const several = (first: number, count: number) =>
+      Array.from({ length: count }, (_, n) => ({ ...message(first + n), subject: 'bus.several.a' }))
+    await stream.ensure({ ...settings, subjects: ['bus.several.>'] })
+    await stream.publish([], 0n)
+    await stream.publish(several(1, 2), 0n)
+    await stream.publish(several(3, 1000), 2n)
+    for (const expected of [0n, 2n, 1001n, 1003n]) {
+      await expect(stream.publish(several(7, 3), expected)).rejects.toBeInstanceOf(
+        WrongLastSequenceError,
+      )
+    }
+    const seen: string[] = []
+    const outsider = await openOutsider(nats.url)
+    await outsider.follow('SEVERAL', ({ seq, headers }) => seen.push(`${seq} ${headers['pos']}`))
+    await until(() => seen.length === 1002)
+    expect(seen).toEqual(Array.from({ length: 1002 }, (_, n) => `${n + 1} ${n + 1}`))
+    expect(await stream.lastSeq()).toBe(1002n)
+    await outsider.close()
   })
 
   test('of another epoch is made anew, from the number that it is told', async () => {
     const stream = bus.stream('EPOCHS')
     const epochs = { ...settings, subjects: ['bus.epochs.>'] }
     await stream.ensure({ ...epochs, epoch: 'e1' })
-    await stream.publish({ ...message(1), subject: 'bus.epochs.a' }, 0n)
+    await stream.publish([{ ...message(1), subject: 'bus.epochs.a' }], 0n)
     await stream.ensure({ ...epochs, epoch: 'e1', firstSeq: 41n })
     expect(await stream.lastSeq()).toBe(1n)
     await stream.ensure({ ...epochs, epoch: 'e2', firstSeq: 41n })
     expect(await stream.lastSeq()).toBe(40n)
-    await stream.publish({ ...message(41), subject: 'bus.epochs.a' }, 40n)
+    await stream.publish([{ ...message(41), subject: 'bus.epochs.a' }], 40n)
     const seen: bigint[] = []
     const outsider = await openOutsider(nats.url)
     await outsider.follow('EPOCHS', ({ seq }) => seen.push(seq))
@@ -121,7 +143,7 @@ describe('a stream', () => {
     const stream = bus.stream('AGAIN')
     const again = { ...settings, subjects: ['bus.again.>'] }
     const publish = async (seq: number) =>
-      await stream.publish({ ...message(seq), subject: 'bus.again.a' }, BigInt(seq - 1))
+      await stream.publish([{ ...message(seq), subject: 'bus.again.a' }], BigInt(seq - 1))
     await stream.ensure(again)
     for (let seq = 1; seq <= 5; seq += 1) await publish(seq)
 

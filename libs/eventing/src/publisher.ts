@@ -19,7 +19,7 @@ export type PublisherNeeds = {
 }
 
 const PAGE = 256
-/** Published at once: each expects the one before it, so the order holds whatever is lost. */
+/** Published at once: all or none of them, and only behind the one before. */
 const WINDOW = 64
 const POLL_MS = 250
 const OFFLINE_MS = 1000
@@ -108,13 +108,13 @@ async function publishRun(
   let { pos } = at
   for (let start = 0; start < events.length; start += WINDOW) {
     const window = events.slice(start, start + WINDOW)
-    const outcomes = await Promise.allSettled(
-      window.map(async (event) => {
-        if (event.pos <= pos) throw new Error(`the log repeats ${event.pos}`)
-        await stream.publish(toBusMessage(service, at.epoch, event), event.pos - 1n)
-      }),
+    for (const [n, event] of window.entries()) {
+      if (event.pos !== pos + 1n + BigInt(n)) throw new Error(`the log goes on with ${event.pos}`)
+    }
+    await stream.publish(
+      window.map((event) => toBusMessage(service, at.epoch, event)),
+      pos,
     )
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
     pos += BigInt(window.length)
   }
   return pos

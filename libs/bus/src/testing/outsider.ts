@@ -30,7 +30,9 @@ export async function openOutsider(url: string): Promise<Outsider> {
       const messages = await consumer.consume()
       void (async () => {
         for await (const { seq, subject, headers, data } of messages) {
-          const pairs = (headers?.keys() ?? []).map((key) => [key, headers?.get(key) ?? ''])
+          // How it was published says nothing of what was.
+          const keys = (headers?.keys() ?? []).filter((key) => !key.startsWith('Nats-'))
+          const pairs = keys.map((key) => [key, headers?.get(key) ?? ''])
           onMessage({ seq: BigInt(seq), subject, headers: Object.fromEntries(pairs), data })
         }
       })()

@@ -4,7 +4,7 @@ import type { Segment } from './spool-recovery.ts'
 /** How far the spool is read. */
 export type Cursor = { segment: Segment; offset: number; next: bigint }
 
-const BYTES_MAX = 1024 * 1024
+const BYTES_MAX = 4 * 1024 * 1024
 
 /**
  * The records that were written last: whoever keeps up with the writing need not read them back from

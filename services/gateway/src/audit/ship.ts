@@ -11,7 +11,7 @@ export type Ingest = {
   }): Promise<{ stored: bigint }>
 }
 
-const BATCH = { records: 256, bytes: 1024 * 1024 }
+const BATCH = { records: 1000, bytes: 1024 * 1024 }
 const RETRY_FIRST_MS = 100
 const RETRY_MAX_MS = 5_000
 
