@@ -1,6 +1,6 @@
-import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { readSlowly, sendAll } from '@postern/fixtures'
 import { decodeResponseHead, type ResponseHead } from '@postern/kube-http'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type DataPath, SESSION, startDataPath, text } from './gateway-side.ts'
@@ -41,31 +41,6 @@ async function read(socket: Socket, bytes: number): Promise<Buffer> {
     if (socket.destroyed || socket.readableEnded) throw new Error('the connection ended')
     await Promise.race([once(socket, 'readable'), once(socket, 'end'), once(socket, 'close')])
   }
-}
-
-/** Writes as fast as it is taken, then ends. Answers what it was. */
-async function sendAll(socket: Socket, bytes: number): Promise<string> {
-  const hash = createHash('sha256')
-  for (let sent = 0, step = 0; sent < bytes; step += 1) {
-    const chunk = randomBytes(Math.min(bytes - sent, 1 + ((step * 7919) % (200 * 1024))))
-    hash.update(chunk)
-    sent += chunk.length
-    if (!socket.write(chunk)) await once(socket, 'drain')
-  }
-  socket.end()
-  return hash.digest('hex')
-}
-
-/** Reads to the end, and now and then not at all. */
-async function readSlowly(socket: Socket): Promise<string> {
-  const hash = createHash('sha256')
-  let reads = 0
-  for await (const chunk of socket) {
-    hash.update(chunk)
-    reads += 1
-    if (reads % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
-  }
-  return hash.digest('hex')
 }
 
 test('the agent asks for the upgrade in its own words', async () => {

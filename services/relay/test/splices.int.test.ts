@@ -1,6 +1,7 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
+import { readSlowly, sendAll } from '@postern/fixtures'
 import { createMetrics } from '@postern/telemetry'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createSplices, type Splices } from '../src/port/splices.ts'
@@ -44,31 +45,6 @@ function addressOf(listener: Server): string {
   const address = listener.address()
   if (typeof address !== 'object' || address === null) throw new Error('not a TCP server')
   return `127.0.0.1:${address.port}`
-}
-
-/** Writes chunks of many sizes as fast as they are taken, then ends. Answers what they were. */
-async function sendAll(socket: Socket, bytes: number): Promise<string> {
-  const hash = createHash('sha256')
-  for (let sent = 0, step = 0; sent < bytes; step += 1) {
-    const chunk = randomBytes(Math.min(bytes - sent, 1 + ((step * 7919) % (200 * 1024))))
-    hash.update(chunk)
-    sent += chunk.length
-    if (!socket.write(chunk)) await once(socket, 'drain')
-  }
-  socket.end()
-  return hash.digest('hex')
-}
-
-/** Reads to the end, and now and then not at all. */
-async function readSlowly(socket: Socket): Promise<string> {
-  const hash = createHash('sha256')
-  let reads = 0
-  for await (const chunk of socket) {
-    hash.update(chunk)
-    reads += 1
-    if (reads % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
-  }
-  return hash.digest('hex')
 }
 
 test('both directions pass slow readers byte for byte at the same time', async () => {
