@@ -1,4 +1,5 @@
 export { type BareKube, startBareKube } from './bare-kube.ts'
+export { buildGoProgram } from './build-go-program.ts'
 export { type Child, freePort, startChild, tail, untilReady } from './child.ts'
 export { findProgram } from './find-program.ts'
 export {

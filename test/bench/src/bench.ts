@@ -9,10 +9,16 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { buildDemoCluster, bundleParts, printedSteps, startServers } from '@postern/bootstrap'
+import {
+  buildDemoCluster,
+  bundleParts,
+  printedSteps,
+  shippedAgentCommand,
+  startServers,
+} from '@postern/bootstrap'
 import { type ClosingStack, createClosingStack } from '@postern/lifecycle'
+import { buildGoProgram } from '@postern/local-servers'
 import { createLog } from '@postern/telemetry'
-import { buildPeers } from './build-peers.ts'
 import { type Choice, chooseLines } from './choice.ts'
 import { environment } from './config.ts'
 import { measure } from './measure.ts'
@@ -25,7 +31,7 @@ import { writeDocs } from './report/write-docs.ts'
 import type { Results } from './results.ts'
 import { type OpenStacks, openStacks } from './stacks/open-stacks.ts'
 import { FEW, POPULATION, type Population } from './stacks/population.ts'
-import { agentCommand, SHIPPED } from './stacks/postern.ts'
+import { SHIPPED } from './stacks/postern.ts'
 import { startUpstream } from './stacks/upstream.ts'
 
 const REPORT = join(environment.root, '.postern-bench/bench.json')
@@ -86,7 +92,11 @@ async function open(
 ) {
   const step = printedSteps(say)
   const programs = await step('program of the cluster', () => buildDemoCluster())
-  const { program: peers, goVersion } = await step('peers', async () => buildPeers())
+  const { path, toolsDir, peersSourceDir: sourceDir } = environment
+  // One program that holds all peers, the upstream and the load.
+  const { file: peers, goVersion } = await step('peers', () =>
+    buildGoProgram({ name: 'bench-peers', sourceDir, toolsDir, path }),
+  )
   const bundles = join(dir, 'images')
   await step('bundles', async () => bundleParts(bundles, SHIPPED))
   const platform = join(dir, 'platform')
@@ -95,7 +105,12 @@ async function open(
   const base = { dir, peers, kubectl: programs.kubectl, step, closing }
   const { upstream, kubectl } = await startUpstream(base, {
     programs,
-    agentCommand: (kubernetes) => agentCommand(bundles, kubernetes),
+    agentCommand: (kubernetes) =>
+      shippedAgentCommand(bundles, {
+        POSTERN_AGENT_KUBERNETES: kubernetes,
+        // Nobody is served any more when it is stopped.
+        POSTERN_AGENT_DRAIN_SECONDS: '1',
+      }),
   })
   const world = { ...base, web: { cert, key, ca }, upstream }
   const stacks = await openStacks(world, {

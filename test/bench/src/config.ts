@@ -1,13 +1,11 @@
 import { fileURLToPath } from 'node:url'
 
-const variables = process.env
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
 /** What the benchmark is told from outside, and where things are. */
 export const environment = {
   root,
-  path: variables['PATH'],
-  variables,
+  path: process.env['PATH'],
   /** Programs of ours run under the same Node. */
   node: process.execPath,
   toolsDir: `${root}.tools`,

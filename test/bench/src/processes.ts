@@ -1,13 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { getPriority } from 'node:os'
 
-/** The process that has this file among its arguments. @throws Error when there is none */
-export function processOf(file: string): number {
-  const found = processes().find((pid) => read(pid, 'cmdline').split('\0').includes(file))
-  if (found === undefined) throw new Error(`no process runs ${file}`)
-  return found
-}
-
 export function childrenOf(pid: number): number[] {
   return processes().filter((one) => Number(afterName(one)[1]) === pid)
 }

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { ClosingStack } from '@postern/lifecycle'
@@ -6,7 +5,7 @@ import { environment } from '../config.ts'
 import { SERVICES, type ServiceName } from '../platform/environment.ts'
 import { memoryOfTree, residentMemory } from '../platform/memory.ts'
 import { startServers } from '../platform/start-servers.ts'
-import type { Step } from '../platform/step.ts'
+import { type Step, untilAllEnd } from '../platform/step.ts'
 import { bundleParts, startShipped } from './shipped-services.ts'
 
 export type ServiceFootprint = {
@@ -30,20 +29,14 @@ export async function measureServices(options: {
   await step('bundles', async () => bundleParts(BUNDLES, SERVICES))
   const { environmentOf } = await startServers({ dir: join(dir, 'platform'), step, closing })
   const logs = join(dir, 'logs')
-  mkdirSync(logs, { recursive: true })
   const start = async (name: ServiceName) => {
     const began = performance.now()
-    const logFile = join(logs, `${name}.log`)
-    const child = await step(name, async () => {
-      const order = { name, folder: BUNDLES, settings: environmentOf(name), logFile }
-      const started = await startShipped(order)
-      closing.defer(name, () => started.stop())
-      return started
-    })
+    const order = { name, folder: BUNDLES, settings: environmentOf(name), logs, closing }
+    const { child } = await step(name, () => startShipped(order))
     return { name, child, readySeconds: (performance.now() - began) / 1000 }
   }
   // At the same time: each waits for others.
-  const started = await Promise.all(SERVICES.map(start))
+  const started = await untilAllEnd(SERVICES.map(start))
   await step(`idle for ${idleSeconds} s`, () => setTimeout(idleSeconds * 1000))
   return started.map(({ name, child, readySeconds }) => {
     const pid = child.process.pid ?? 0

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ClosingStack } from '@postern/lifecycle'
 import { type Child, freePort, startChild, untilReady } from '@postern/local-servers'
 import { environment } from '../config.ts'
+import type { ServiceName } from '../platform/environment.ts'
 import { inFolder, type ShippedCommand, shippedCommand } from './shipped-command.ts'
 
 const READY_MS_MAX = 60_000
@@ -23,32 +25,41 @@ export function shippedCommandOf(folder: string, part: string): ShippedCommand {
   return { env: command.env, args: inFolder(command, join(folder, part)) }
 }
 
+export type ShippedService = {
+  readonly child: Child
+  /** Of health and metrics: host:port. */
+  readonly http: string
+  readonly logFile: string
+}
+
 /** Starts a service in a process of its own, as its image does, and resolves when it is ready. */
 export async function startShipped(order: {
-  name: string
+  name: ServiceName
   folder: string
   settings: Readonly<Record<string, string>>
-  logFile: string
-}): Promise<Child> {
-  const { name, folder, settings, logFile } = order
+  /** The folder of what services say. */
+  logs: string
+  closing: ClosingStack
+}): Promise<ShippedService> {
+  const { name, folder, settings, logs, closing } = order
   const command = shippedCommandOf(folder, name)
-  const health = `127.0.0.1:${await freePort()}`
+  mkdirSync(logs, { recursive: true })
+  const logFile = join(logs, `${name}.log`)
+  const http = `127.0.0.1:${await freePort()}`
   const httpListen = `POSTERN_${name.replaceAll('-', '_').toUpperCase()}_HTTP_LISTEN`
-  const child = startChild({
+  let child: Child | undefined
+  // Whatever closes already starts nothing.
+  closing.defer(name, () => child?.stop())
+  child = startChild({
     command: environment.node,
     args: command.args,
-    env: { PATH: environment.path, ...command.env, ...settings, [httpListen]: health },
+    env: { PATH: environment.path, ...command.env, ...settings, [httpListen]: http },
     logFile,
   })
-  try {
-    await untilReady(name, child, READY_MS_MAX, async () => {
-      const signal = AbortSignal.timeout(1000)
-      const response = await fetch(`http://${health}/readyz`, { signal })
-      if (!response.ok) throw new Error(await response.text())
-    })
-  } catch (error) {
-    await child.stop()
-    throw error
-  }
-  return child
+  await untilReady(name, child, READY_MS_MAX, async () => {
+    const signal = AbortSignal.timeout(1000)
+    const response = await fetch(`http://${http}/readyz`, { signal })
+    if (!response.ok) throw new Error(await response.text())
+  })
+  return { child, http, logFile }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { NatsUser } from '@postern/local-servers'
+import { environment } from '../config.ts'
 import type { Ports } from './ports.ts'
 import { LOG_OWNERS, type LogOwner, type SecretFiles, TRUST_DOMAIN } from './secrets.ts'
 
@@ -57,7 +58,10 @@ export function serviceEnvironment(options: {
     identity: { CA_DIR: secrets.caDir },
     policy: {},
     session: {},
-    'tunnel-broker': { JOIN_LISTEN: at(ports.tunnelBrokerJoin) },
+    'tunnel-broker': {
+      JOIN_LISTEN: at(ports.tunnelBrokerJoin),
+      MANIFEST_FILE: join(environment.root, 'deploy/agent/manifest.yaml'),
+    },
     audit: { SIGNING_KEY_FILE: secrets.auditKeyFile },
     relay: {
       LISTEN: at(ports.relay),

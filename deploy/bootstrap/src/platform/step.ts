@@ -4,10 +4,12 @@ import pc from 'picocolors'
 export type Step = <T>(name: string, work: () => Promise<T>) => Promise<T>
 
 /** Waits for all of them, also when one fails: what a step starts must not be left behind. */
-export async function untilAllEnd(steps: readonly Promise<void>[]): Promise<void> {
-  for (const outcome of await Promise.allSettled(steps)) {
+export async function untilAllEnd<T>(steps: readonly Promise<T>[]): Promise<T[]> {
+  const outcomes = await Promise.allSettled(steps)
+  return outcomes.map((outcome) => {
     if (outcome.status === 'rejected') throw outcome.reason
-  }
+    return outcome.value
+  })
 }
 
 /** Prints each step with its time. Steps under way at the same time each get their own line. */

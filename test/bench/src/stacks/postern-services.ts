@@ -1,8 +1,13 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { SERVICES, type Servers, type ServiceName, startShipped } from '@postern/bootstrap'
-import type { Child } from '@postern/local-servers'
-import { environment } from '../config.ts'
+import {
+  SERVICES,
+  type Servers,
+  type ServiceName,
+  type ShippedService,
+  startShipped,
+  untilAllEnd,
+} from '@postern/bootstrap'
 import type { BenchWorld } from './bench-world.ts'
 import { type Limits, type Part, partOf } from './stack.ts'
 
@@ -22,9 +27,6 @@ const RAISED = {
 const NO_DRAIN = { POSTERN_GATEWAY_DRAIN_NOTICE_SECONDS: '0', POSTERN_GATEWAY_DRAIN_SECONDS: '1' }
 /** All users are made from one address, and at once. */
 const ONE_MAKES_ALL = { POSTERN_CONSOLE_REQUESTS_PER_MINUTE: '1000000' }
-const MANIFEST = {
-  POSTERN_TUNNEL_BROKER_MANIFEST_FILE: join(environment.root, 'deploy/agent/manifest.yaml'),
-}
 
 export type PosternServices = {
   part(name: ServiceName): Part
@@ -39,31 +41,25 @@ export async function startServices(
   { servers, bundles }: { servers: Servers; bundles: string },
 ): Promise<PosternServices> {
   const logs = join(world.dir, 'logs')
-  mkdirSync(logs, { recursive: true })
-  const logFileOf = (name: ServiceName) => join(logs, `${name}.log`)
-  const running = new Map<ServiceName, Child>()
+  const { closing } = world
+  const running = new Map<ServiceName, ShippedService>()
+  const runningOf = (name: ServiceName): ShippedService => {
+    const service = running.get(name)
+    if (service === undefined) throw new Error(`${name} does not run`)
+    return service
+  }
 
   async function start(name: ServiceName, limits: Limits): Promise<void> {
     const settings = { ...servers.environmentOf(name), ...settingsOf(name, limits) }
-    const logFile = logFileOf(name)
-    const child = await startShipped({ name, folder: bundles, settings, logFile })
-    world.closing.defer(name, () => child.stop())
-    running.set(name, child)
+    running.set(name, await startShipped({ name, folder: bundles, settings, logs, closing }))
   }
 
-  // All of them, also when one fails: none may be left behind.
-  for (const outcome of await Promise.allSettled(SERVICES.map((name) => start(name, 'raised')))) {
-    if (outcome.status === 'rejected') throw outcome.reason
-  }
+  await untilAllEnd(SERVICES.map((name) => start(name, 'raised')))
   return {
-    part(name) {
-      const child = running.get(name)
-      if (child === undefined) throw new Error(`${name} does not run`)
-      return partOf(name, child)
-    },
-    logOf: (name) => readFileSync(logFileOf(name), 'utf8'),
+    part: (name) => partOf(name, runningOf(name).child),
+    logOf: (name) => readFileSync(runningOf(name).logFile, 'utf8'),
     async restart(name, limits) {
-      await running.get(name)?.stop()
+      await runningOf(name).child.stop()
       running.delete(name)
       await start(name, limits)
     },
@@ -71,7 +67,6 @@ export async function startServices(
 }
 
 function settingsOf(name: ServiceName, limits: Limits): Readonly<Record<string, string>> {
-  if (name === 'tunnel-broker') return MANIFEST
   if (name === 'console') return ONE_MAKES_ALL
   if (name !== 'gateway') return {}
   return limits === 'raised' ? { ...RAISED, ...NO_DRAIN } : NO_DRAIN

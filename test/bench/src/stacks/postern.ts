@@ -6,11 +6,10 @@ import {
   type Kubectl,
   SERVICES,
   type Servers,
-  shippedCommandOf,
+  shippedAgentProcess,
   signInAdministrator,
 } from '@postern/bootstrap'
-import { environment } from '../config.ts'
-import { childrenOf, processOf } from '../processes.ts'
+import { childrenOf } from '../processes.ts'
 import type { BenchWorld } from './bench-world.ts'
 import { openSessions } from './open-sessions.ts'
 import { BENCH_CLUSTER, type Population, populate } from './population.ts'
@@ -22,22 +21,6 @@ export const SHIPPED = [...SERVICES, 'agent'] as const
 
 const AGENT_MS_MAX = 60_000
 const LOOK_AGAIN_MS = 100
-
-/** How a container of the agent's image runs the bundled agent, against that API server. */
-export function agentCommand(bundles: string, kubernetes: string): string[] {
-  const { env, args } = shippedCommandOf(bundles, 'agent')
-  return [
-    'env',
-    ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
-    // A pod's volumes are links below the folder it starts in.
-    'POSTERN_AGENT_SERVICE_ACCOUNT_DIR=var/run/secrets/kubernetes.io/serviceaccount',
-    `POSTERN_AGENT_KUBERNETES=${kubernetes}`,
-    // Nobody is served any more when it is stopped.
-    'POSTERN_AGENT_DRAIN_SECONDS=1',
-    environment.node,
-    ...args,
-  ]
-}
 
 /** Every service as it ships, each in a process of its own, and the agent joined to the cluster. */
 export async function startPostern(
@@ -64,7 +47,6 @@ export async function startPostern(
       installLevel: 'INSTALL_LEVEL_EDIT',
     }),
   )
-  const agentFile = join(bundles, 'agent/main.js')
   const address = `127.0.0.1:${ports.gateway}`
   const prefix = `/clusters/${BENCH_CLUSTER.name}`
   const untilServed = () => openSessions({ address, prefix, caFile: secrets.webCaFile, tokens })
@@ -79,7 +61,7 @@ export async function startPostern(
     hops: [
       services.part('gateway'),
       services.part('relay'),
-      { name: 'agent', pid: processOf(agentFile) },
+      { name: 'agent', pid: shippedAgentProcess(bundles) },
     ],
     beside: [
       services.part('audit'),
@@ -96,7 +78,7 @@ export async function startPostern(
       await kubectl.ok(['delete', 'pod', '--all', '--namespace', 'postern-system'])
       await services.restart('relay', limits)
       await services.restart('gateway', limits)
-      await untilRuns(agentFile)
+      await untilAgentRuns(bundles)
       await untilServed()
       return stackNow()
     },
@@ -104,11 +86,11 @@ export async function startPostern(
   return stackNow()
 }
 
-async function untilRuns(file: string): Promise<void> {
+async function untilAgentRuns(bundles: string): Promise<void> {
   const deadline = Date.now() + AGENT_MS_MAX
   for (;;) {
     try {
-      processOf(file)
+      shippedAgentProcess(bundles)
       return
     } catch (error) {
       if (Date.now() > deadline) throw error

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   AGENT_IMAGE,
@@ -12,14 +12,15 @@ import {
   type Servers,
   type ServiceName,
   type Step,
-  shippedCommandOf,
+  shippedAgentCommand,
+  shippedAgentProcess,
   signInAdministrator,
   startServers,
   startShipped,
+  untilAllEnd,
 } from '@postern/bootstrap'
 import type { ClosingStack } from '@postern/lifecycle'
 import { freePort, startKubeCluster } from '@postern/local-servers'
-import { environment } from '../config.ts'
 import { ageCertificate } from './age-certificate.ts'
 import { openInspector } from './inspector.ts'
 import type { Part } from './sample.ts'
@@ -64,7 +65,6 @@ export async function startShippedPlatform(options: {
     })
   }
   const logs = join(dir, 'logs')
-  mkdirSync(logs, { recursive: true })
   const started = await step('services', () => startServices({ servers, bundles, logs, closing }))
   const admin = await signInAdministrator({
     secrets,
@@ -76,7 +76,12 @@ export async function startShippedPlatform(options: {
     startKubeCluster({
       dir: join(dir, 'c'),
       programs,
-      images: { [AGENT_IMAGE]: agentCommand(bundles, agentPorts) },
+      images: {
+        [AGENT_IMAGE]: shippedAgentCommand(bundles, {
+          POSTERN_AGENT_HTTP_LISTEN: `${LOOPBACK}:${agentPorts.http}`,
+          NODE_OPTIONS: `--inspect=${LOOPBACK}:${agentPorts.inspector}`,
+        }),
+      },
     }),
   )
   closing.defer('cluster', () => cluster.stop())
@@ -90,7 +95,7 @@ export async function startShippedPlatform(options: {
   )
   const agent: Part = {
     name: 'agent',
-    pid: processOf(join(bundles, 'agent/main.js')),
+    pid: shippedAgentProcess(bundles),
     inspector: await openInspector(agentPorts.inspector),
     metrics: `http://${LOOPBACK}:${agentPorts.http}/metrics`,
   }
@@ -119,15 +124,11 @@ async function startServices(order: {
   const { servers, bundles, logs, closing } = order
   const start = async (name: ServiceName): Promise<Part> => {
     const inspector = await freePort()
-    const logFile = join(logs, `${name}.log`)
     const settings = {
       ...servers.environmentOf(name),
-      POSTERN_TUNNEL_BROKER_MANIFEST_FILE: join(environment.root, 'deploy/agent/manifest.yaml'),
       NODE_OPTIONS: `--inspect=${LOOPBACK}:${inspector}`,
     }
-    const child = await startShipped({ name, folder: bundles, settings, logFile })
-    closing.defer(name, () => child.stop())
-    const http = /"http":"([^"]+)"/.exec(readFileSync(logFile, 'utf8'))?.[1] ?? ''
+    const { child, http } = await startShipped({ name, folder: bundles, settings, logs, closing })
     return {
       name,
       pid: child.process.pid ?? 0,
@@ -135,40 +136,5 @@ async function startServices(order: {
       metrics: `http://${http}/metrics`,
     }
   }
-  // All of them, also when one fails: none may be left behind.
-  const started = await Promise.allSettled(SERVICES.map(start))
-  return started.map((outcome) => {
-    if (outcome.status === 'rejected') throw outcome.reason
-    return outcome.value
-  })
-}
-
-/** How a container of the agent's image runs the bundled agent. */
-function agentCommand(bundles: string, ports: { inspector: number; http: number }): string[] {
-  const { env, args } = shippedCommandOf(bundles, 'agent')
-  return [
-    'env',
-    ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
-    // A pod's volumes are links below the folder it starts in.
-    'POSTERN_AGENT_SERVICE_ACCOUNT_DIR=var/run/secrets/kubernetes.io/serviceaccount',
-    `POSTERN_AGENT_HTTP_LISTEN=${LOOPBACK}:${ports.http}`,
-    `NODE_OPTIONS=--inspect=${LOOPBACK}:${ports.inspector}`,
-    environment.node,
-    ...args,
-  ]
-}
-
-/** The process that has this file among its arguments. @throws Error when there is none */
-function processOf(file: string): number {
-  const found = readdirSync('/proc').find((name) => {
-    if (!/^\d+$/.test(name)) return false
-    try {
-      return readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0').includes(file)
-    } catch {
-      // It ended in between.
-      return false
-    }
-  })
-  if (found === undefined) throw new Error(`no process runs ${file}`)
-  return Number(found)
+  return await untilAllEnd(SERVICES.map(start))
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { createCommand } from '@postern/bootstrap'
 import { environment } from '../config.ts'
 import type { Tool } from '../tool.ts'
-import { buildGoProgram } from './go-program.ts'
+import { goProgram } from './go-program.ts'
 import { moduleVersion } from './pinned-versions.ts'
 
 const SOURCE_DIR = join(environment.clientsDir, 'client-go')
@@ -23,7 +23,7 @@ const EXERCISES = {
 
 let building: Promise<string> | undefined
 const program = () => {
-  building ??= buildGoProgram({ name: 'client-go', sourceDir: SOURCE_DIR })
+  building ??= goProgram({ name: 'client-go', sourceDir: SOURCE_DIR })
   return building
 }
 

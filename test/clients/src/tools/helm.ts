@@ -3,7 +3,7 @@ import { createCommand } from '@postern/bootstrap'
 import { environment } from '../config.ts'
 import type { Exercise, Tool } from '../tool.ts'
 import type { ClientWay } from '../ways.ts'
-import { buildGoProgram } from './go-program.ts'
+import { goProgram } from './go-program.ts'
 import { moduleVersion } from './pinned-versions.ts'
 
 const SOURCE_DIR = join(environment.clientsDir, 'helm')
@@ -14,7 +14,7 @@ const WAIT = ['--wait', '--timeout', '60s']
 let building: Promise<string> | undefined
 const program = () => {
   const variables = [`helm.sh/helm/v4/internal/version.version=${VERSION}`]
-  building ??= buildGoProgram({ name: 'helm', sourceDir: SOURCE_DIR, variables })
+  building ??= goProgram({ name: 'helm', sourceDir: SOURCE_DIR, variables })
   return building
 }
 

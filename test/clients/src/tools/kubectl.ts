@@ -7,7 +7,7 @@ import {
 } from '@postern/bootstrap'
 import { environment } from '../config.ts'
 import type { Exercise, Tool } from '../tool.ts'
-import { buildGoProgram } from './go-program.ts'
+import { goProgram } from './go-program.ts'
 import { furtherExercises } from './kubectl-further.ts'
 import { leavingExercises } from './kubectl-leaving.ts'
 import { moduleVersion } from './pinned-versions.ts'
@@ -34,7 +34,7 @@ export const olderKubectls: readonly Tool[] = MINORS.map((minor) => {
   )
   return kubectlTool({
     version,
-    find: () => buildGoProgram({ name: 'kubectl', sourceDir: SOURCE_DIR, modFile, variables }),
+    find: () => goProgram({ name: 'kubectl', sourceDir: SOURCE_DIR, modFile, variables }),
   })
 })
 
