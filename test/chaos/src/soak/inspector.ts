@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { eventually } from '@postern/bootstrap'
+import type { ClosingStack } from '@postern/lifecycle'
 
 /** What a Node process says about itself once it has collected its garbage. */
 type Inside = {
@@ -13,14 +14,14 @@ type Inside = {
 /** Node's own inspector, on loopback (https://chromedevtools.github.io/devtools-protocol/). */
 export type Inspector = {
   look(): Promise<Inside>
-  close(): void
 }
 
 const CONNECT_MS_MAX = 30_000
 const ANSWER_MS_MAX = 60_000
 const LOOK = `JSON.stringify({ memory: process.memoryUsage(), resources: process.getActiveResourcesInfo() })`
 
-export async function openInspector(port: number): Promise<Inspector> {
+/** A process that is looked into does not end by itself: what was opened is closed before the process. */
+export async function openInspector(port: number, closing: ClosingStack): Promise<Inspector> {
   const socket = await eventually(`an inspector on port ${port}`, CONNECT_MS_MAX, async () => {
     const response = await fetch(`http://127.0.0.1:${port}/json/list`)
     const [found]: { webSocketDebuggerUrl: string }[] = JSON.parse(await response.text())
@@ -29,6 +30,7 @@ export async function openInspector(port: number): Promise<Inspector> {
     await once(opening, 'open')
     return opening
   })
+  closing.defer('inspector', () => socket.close())
   let lastId = 0
 
   async function call(method: string, params: object = {}): Promise<unknown> {
@@ -66,6 +68,5 @@ export async function openInspector(port: number): Promise<Inspector> {
         handles,
       }
     },
-    close: () => socket.close(),
   }
 }

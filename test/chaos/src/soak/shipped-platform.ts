@@ -96,7 +96,7 @@ export async function startShippedPlatform(options: {
   const agent: Part = {
     name: 'agent',
     pid: shippedAgentProcess(bundles),
-    inspector: await openInspector(agentPorts.inspector),
+    inspector: await openInspector(agentPorts.inspector, closing),
     metrics: `http://${LOOPBACK}:${agentPorts.http}/metrics`,
   }
   return {
@@ -132,7 +132,7 @@ async function startServices(order: {
     return {
       name,
       pid: child.process.pid ?? 0,
-      inspector: await openInspector(inspector),
+      inspector: await openInspector(inspector, closing),
       metrics: `http://${http}/metrics`,
     }
   }
