@@ -1,25 +1,21 @@
 import pc from 'picocolors'
 import { mebibytes, memoryOfTree } from './platform/memory.ts'
 import { printedSteps } from './platform/step.ts'
+import type { Interruption } from './program/interruption.ts'
+import { runProgram } from './program/run-program.ts'
 import { story } from './story/story.ts'
 import { createWorld, type World } from './story/world.ts'
 
 const say = (line: string) => void process.stdout.write(`${line}\n`)
 
-process.exitCode = await main()
-process.exit()
+await runProgram(main)
 
-async function main(): Promise<number> {
+async function main(_args: readonly string[], interruption: Interruption): Promise<number> {
   const began = performance.now()
   say(pc.bold('Postern, played from beginning to end in a folder that is thrown away'))
-  const world = await createWorld(printedSteps((line) => say(`  ${line}`)))
-  let stopping: Promise<void> | undefined
-  const stop = () => (stopping ??= world.stop())
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => void stop().then(() => process.exit(1)))
-  }
+  const world = await createWorld(interruption.orStop(printedSteps((line) => say(`  ${line}`))))
   try {
-    const failed = await play(world)
+    const failed = await interruption.race(play(world, interruption.signal))
     const memory = memoryOfTree(process.pid)
     const seconds = ((performance.now() - began) / 1000).toFixed(0)
     const used = memory === undefined ? '' : `, ${mebibytes(memory)} with its clusters`
@@ -30,12 +26,12 @@ async function main(): Promise<number> {
     )
     return failed === 0 ? 0 : 1
   } finally {
-    await stop()
+    await world.stop()
   }
 }
 
 /** Answers how many steps failed. A step builds on those before it, so the first failure ends it. */
-async function play(world: World): Promise<number> {
+async function play(world: World, signal: AbortSignal): Promise<number> {
   for (const [index, step] of story.entries()) {
     const began = performance.now()
     say(pc.bold(`${index + 1}. ${step.title}`))
@@ -43,6 +39,7 @@ async function play(world: World): Promise<number> {
       await step.run(world, (line) => say(`   ${line}`))
       say(pc.green(`   holds (${((performance.now() - began) / 1000).toFixed(1)} s)`))
     } catch (error) {
+      signal.throwIfAborted()
       say(
         pc.red(
           `   does not hold: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,

@@ -9,6 +9,8 @@ import { measurePlatform } from './footprint/measure-platform.ts'
 import { measureServices } from './footprint/measure-services.ts'
 import { isOver, type Row, toTable } from './footprint/table.ts'
 import { printedSteps } from './platform/step.ts'
+import type { Interruption } from './program/interruption.ts'
+import { runProgram } from './program/run-program.ts'
 
 const MIB = 1024 * 1024
 const WANTED = { platformBytes: 700 * MIB, serviceBytes: 120 * MIB, warmStartSeconds: 15 }
@@ -16,13 +18,16 @@ const IDLE_SECONDS = 15
 const REPORT = join(environment.root, '.postern-bench/footprint.json')
 
 const say = (line: string) => void process.stdout.write(`${line}\n`)
-const dir = mkdtempSync(join(tmpdir(), 'postern-footprint-'))
-const log = createLog({ name: 'footprint', level: 'error' })
 
-try {
-  const step = printedSteps(say)
-  const platform = await measurePlatform({ dir, idleSeconds: IDLE_SECONDS, step })
+await runProgram(main)
+
+async function main(_args: readonly string[], interruption: Interruption): Promise<number> {
+  const dir = mkdtempSync(join(tmpdir(), 'postern-footprint-'))
+  const log = createLog({ name: 'footprint', level: 'error' })
+  const step = interruption.orStop(printedSteps(say))
   await using closing = createClosingStack({ log })
+  closing.defer('folder', () => rmSync(dir, { recursive: true, force: true }))
+  const platform = await measurePlatform({ dir, idleSeconds: IDLE_SECONDS, step })
   const services = await measureServices({ dir, idleSeconds: IDLE_SECONDS, step, closing })
 
   const bytes = platform.processes.reduce((sum, one) => sum + one.bytes, 0)
@@ -53,7 +58,5 @@ try {
     `${JSON.stringify({ machine, wanted: WANTED, platform, services }, undefined, 2)}\n`,
   )
   say(`\n${machine.cpus} processors, load ${machine.load.toFixed(1)}; in full: ${REPORT}`)
-  if (rows.some(isOver)) process.exitCode = 1
-} finally {
-  rmSync(dir, { recursive: true, force: true })
+  return rows.some(isOver) ? 1 : 0
 }

@@ -9,9 +9,9 @@ import { signInAdministrator } from './platform/administrator.ts'
 import { mebibytes, memoryOfTree } from './platform/memory.ts'
 import { startPlatform } from './platform/start-platform.ts'
 import { printedSteps } from './platform/step.ts'
+import { createInterruption } from './program/interruption.ts'
 import { claimDataFolder } from './start/data-folder.ts'
 import { instructions } from './start/instructions.ts'
-import { createInterruption } from './start/interruption.ts'
 import { HELP, parseStartOptions, type StartOptions } from './start/options.ts'
 import { startCluster } from './start/start-cluster.ts'
 
@@ -49,7 +49,7 @@ async function runUntilInterrupted(options: StartOptions): Promise<void> {
     await interruption.happened
   } catch (error) {
     // What was under way when the end was asked for may fail in any way.
-    if (interruption.isAsked()) return
+    if (interruption.signal.aborted) return
     say(`\nThe log of this run: ${logFile}`)
     throw error
   } finally {

@@ -12,7 +12,10 @@ import { dirname, join } from 'node:path'
 import {
   buildDemoCluster,
   bundleParts,
+  type Interruption,
   printedSteps,
+  runProgram,
+  type Step,
   shippedAgentCommand,
   startServers,
 } from '@postern/bootstrap'
@@ -38,59 +41,49 @@ const REPORT = join(environment.root, '.postern-bench/bench.json')
 
 const say = (line: string) => void process.stdout.write(`${line}\n`)
 
-try {
-  process.exitCode = await main()
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = 1
-}
-process.exit()
+await runProgram(main)
 
-async function main(): Promise<number> {
-  const options = parseOptions(process.argv.slice(2))
+async function main(args: readonly string[], interruption: Interruption): Promise<number> {
+  const options = parseOptions(args)
   if (options === undefined) {
     say(HELP)
     return 0
   }
-  const results = options.from === undefined ? await run(options) : readResults(options.from)
+  const results =
+    options.from === undefined ? await run(options, interruption) : readResults(options.from)
   report(results, options)
   return results.failures.length === 0 ? 0 : 1
 }
 
-async function run(options: Options): Promise<Results> {
+async function run(options: Options, interruption: Interruption): Promise<Results> {
   const choice = chooseLines(options)
   const dir = mkdtempSync(join(tmpdir(), 'ptb-'))
   const log = createLog({ name: 'bench', stream: createWriteStream(join(dir, 'bench.log')) })
   await using closing = createClosingStack({ log, stepMsMax: 30_000 })
   closing.defer('folder', () => rmSync(dir, { recursive: true, force: true }))
-  const stopping = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      stopping.abort(new Error(`ended by ${signal}`))
-      void closing.close().then(() => process.exit(1))
-    })
-  }
+  const step = interruption.orStop(printedSteps(say))
   const population = options.quick ? FEW : POPULATION
-  const { world, stacks, goVersion } = await open(choice, { dir, closing, population })
+  const { world, stacks, goVersion } = await open(choice, { dir, closing, population, step })
   for (const note of stacks.notes) say(`- ${note}`)
-  if (options.hold) return await hold(stacks)
-  return await measure(world, {
+  if (options.hold) return await interruption.race(hold(stacks))
+  const measuring = measure(world, {
     choice,
     stacks,
     population,
     goVersion,
     options,
     say,
-    signal: stopping.signal,
+    signal: interruption.signal,
   })
+  return await interruption.race(measuring)
 }
 
 /** Starts everything before anything is measured. */
 async function open(
   choice: Choice,
-  { dir, closing, population }: { dir: string; closing: ClosingStack; population: Population },
+  needs: { dir: string; closing: ClosingStack; population: Population; step: Step },
 ) {
-  const step = printedSteps(say)
+  const { dir, closing, population, step } = needs
   const programs = await step('program of the cluster', () => buildDemoCluster())
   const { path, toolsDir, peersSourceDir: sourceDir } = environment
   // One program that holds all peers, the upstream and the load.

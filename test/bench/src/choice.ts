@@ -1,3 +1,4 @@
+import { UsageError } from '@postern/bootstrap'
 import { type LoadLine, loadLines } from './lines/load-lines.ts'
 import { type Neighbour, neighbours } from './lines/neighbours.ts'
 import { type WatchLine, watchLines } from './lines/watch-lines.ts'
@@ -17,7 +18,7 @@ export type Choice = {
 const WORK = 'work'
 const SCALE = 'scale'
 
-/** @throws Error for a line or a stack that there is not */
+/** @throws UsageError for a line or a stack that there is not */
 export function chooseLines({ only, stacks }: Pick<Options, 'only' | 'stacks'>): Choice {
   const all = [...[...loadLines, ...watchLines, ...neighbours].map(({ id }) => id), WORK, SCALE]
   refuseUnknown('line', only, all)
@@ -46,6 +47,6 @@ function refuseUnknown(
 ): void {
   const unknown = names?.find((name) => !known.includes(name))
   if (unknown !== undefined) {
-    throw new Error(`no ${what} "${unknown}"; there are: ${known.join(', ')}`)
+    throw new UsageError(`no ${what} "${unknown}"; there are: ${known.join(', ')}`)
   }
 }

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { optionsOf, UsageError } from '@postern/bootstrap'
 
 export const HELP = `npm run bench: Postern as it ships beside its peers, on this machine
 
@@ -36,31 +36,28 @@ const ROUNDS_MAX = 100
 const SCALE_MINUTES = 2
 const SCALE_MINUTES_MAX = 120
 
-/** `undefined`: only help was wanted. @throws Error for what is not an option */
+/** `undefined`: only help was wanted. @throws UsageError */
 export function parseOptions(args: readonly string[]): Options | undefined {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      only: { type: 'string' },
-      stacks: { type: 'string' },
-      rounds: { type: 'string' },
-      quick: { type: 'boolean', default: false },
-      'scale-minutes': { type: 'string' },
-      json: { type: 'string' },
-      'write-docs': { type: 'boolean', default: false },
-      from: { type: 'string' },
-      hold: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
+  const values = optionsOf('npm run bench', args, {
+    only: { type: 'string' },
+    stacks: { type: 'string' },
+    rounds: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    'scale-minutes': { type: 'string' },
+    json: { type: 'string' },
+    'write-docs': { type: 'boolean', default: false },
+    from: { type: 'string' },
+    hold: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   })
   if (values.help) return undefined
   const rounds = Number(values.rounds ?? (values.quick ? 1 : ROUNDS))
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > ROUNDS_MAX) {
-    throw new Error(`--rounds is a whole number from 1 to ${ROUNDS_MAX}`)
+    throw new UsageError(`--rounds is a whole number from 1 to ${ROUNDS_MAX}`)
   }
   const scaleMinutes = Number(values['scale-minutes'] ?? (values.quick ? 0.3 : SCALE_MINUTES))
   if (!(scaleMinutes > 0 && scaleMinutes <= SCALE_MINUTES_MAX)) {
-    throw new Error(`--scale-minutes is more than 0 and at most ${SCALE_MINUTES_MAX}`)
+    throw new UsageError(`--scale-minutes is more than 0 and at most ${SCALE_MINUTES_MAX}`)
   }
   return {
     only: values.only?.split(','),

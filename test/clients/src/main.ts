@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { messageOf } from '@postern/errors'
+import { type Interruption, runProgram, UsageError } from '@postern/bootstrap'
 import { environment } from './config.ts'
 import { compatibilityDocument } from './document.ts'
-import { HELP, parseOptions, UsageError } from './options.ts'
+import { HELP, parseOptions } from './options.ts'
 import { countOf, jsonReport, textReport } from './report.ts'
 import { runTools } from './run-tools.ts'
 import type { Result, Tool } from './tool.ts'
@@ -11,15 +11,10 @@ import { everyTool } from './tools.ts'
 import { type ClientsWorld, startClientsWorld } from './ways.ts'
 
 const write = (text: string) => void process.stdout.write(text)
-const complain = (text: string) => void process.stderr.write(text)
 
-process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
-  if (error instanceof UsageError) complain(`${error.message}\n`)
-  else complain(`${error instanceof Error ? error.stack : messageOf(error)}\n`)
-  return 2
-})
+await runProgram(main)
 
-async function main(args: readonly string[]): Promise<number> {
+async function main(args: readonly string[], interruption: Interruption): Promise<number> {
   const options = parseOptions(args)
   if (options.help) {
     write(HELP)
@@ -37,14 +32,18 @@ async function main(args: readonly string[]): Promise<number> {
   let started: Promise<ClientsWorld> | undefined
   const world = () => {
     if (started === undefined) say('starting a platform and a cluster')
-    started ??= startClientsWorld()
+    started ??= startClientsWorld(interruption.orStop((_name, work) => work()))
     return started
   }
-  try {
+  const play = async () => {
     for await (const result of runTools(tools, { world, say })) {
+      interruption.signal.throwIfAborted()
       results.push(result)
       report.result(result)
     }
+  }
+  try {
+    await interruption.race(play())
   } finally {
     await started?.then((running) => running.stop()).catch(() => {})
   }

@@ -1,5 +1,4 @@
-import { parseArgs } from 'node:util'
-import { messageOf } from '@postern/errors'
+import { optionsOf, partsOf } from '@postern/bootstrap'
 
 /** What a person asked for on the command line. */
 export type Options = {
@@ -8,11 +7,6 @@ export type Options = {
   readonly json: boolean
   /** Ids of tools, or beginnings of ids; all when empty. */
   readonly only: readonly string[]
-}
-
-/** The command line was not understood; the message says what to do. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError'
 }
 
 export const HELP = `npm run compatibility -- [options]
@@ -30,24 +24,11 @@ The first run builds older kubectls and helm with Go, which takes minutes for ea
 
 /** @throws UsageError */
 export function parseOptions(args: readonly string[]): Options {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      strict: true,
-      allowPositionals: false,
-      options: {
-        help: { type: 'boolean', short: 'h', default: false },
-        list: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-        only: { type: 'string', multiple: true, default: [] },
-      },
-    })
-    const only = values.only.flatMap((ids) => ids.split(',')).filter((id) => id !== '')
-    return { help: values.help, list: values.list, json: values.json, only }
-  } catch (error) {
-    throw new UsageError(
-      `${messageOf(error)}\nnpm run compatibility -- --help says what there is`,
-      { cause: error },
-    )
-  }
+  const { help, list, json, only } = optionsOf('npm run compatibility', args, {
+    help: { type: 'boolean', short: 'h', default: false },
+    list: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [] },
+  })
+  return { help, list, json, only: partsOf(only) }
 }

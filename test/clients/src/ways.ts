@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { eventually, exercisePods, kubeconfigFor, type Way } from '@postern/bootstrap'
+import { eventually, exercisePods, kubeconfigFor, type Step, type Way } from '@postern/bootstrap'
 import { CLUSTER, type E2eWorld, LABELS, startE2eWorld } from '@postern/e2e/support'
 
 /** A way that can also be gone without a client: where the API is, and who is there. */
@@ -52,8 +52,8 @@ const RULES = [
   { verbs: EVERY_VERB, apiGroups: ['', 'events.k8s.io'], resources: ['events'] },
 ]
 
-export async function startClientsWorld(): Promise<ClientsWorld> {
-  const world = await startE2eWorld()
+export async function startClientsWorld(step?: Step): Promise<ClientsWorld> {
+  const world = await startE2eWorld(step)
   try {
     return await withTester(world)
   } catch (error) {

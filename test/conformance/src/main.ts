@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
+import { type Interruption, runProgram, UsageError } from '@postern/bootstrap'
 import { messageOf } from '@postern/errors'
 import { caseChecks } from './cases.ts'
 import type { Check } from './check.ts'
 import { builtInChecks, wordedChecks } from './checks.ts'
 import { environment } from './config.ts'
-import { HELP, type Options, parseOptions, UsageError } from './options.ts'
+import { HELP, type Options, parseOptions } from './options.ts'
 import { jsonReport, textReport } from './report.ts'
 import { runChecks } from './run-checks.ts'
 import { vectorChecks } from './vectors.ts'
@@ -13,15 +14,10 @@ import { createWorlds } from './worlds.ts'
 
 const SEED_MAX = 0x7fffffff
 const write = (text: string) => void process.stdout.write(text)
-const complain = (text: string) => void process.stderr.write(text)
 
-process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
-  if (error instanceof UsageError) complain(`${error.message}\n`)
-  else complain(`${error instanceof Error ? error.stack : messageOf(error)}\n`)
-  return 2
-})
+await runProgram(main)
 
-async function main(args: readonly string[]): Promise<number> {
+async function main(args: readonly string[], interruption: Interruption): Promise<number> {
   const options = parseOptions(args, Date.now() & SEED_MAX)
   if (options.help) {
     write(HELP)
@@ -33,9 +29,18 @@ async function main(args: readonly string[]): Promise<number> {
     return 0
   }
   const report = options.json ? jsonReport(write) : textReport(write, checks.length)
-  const worlds = createWorlds({ say: (text) => options.json || write(`== ${text}\n`) })
+  const worlds = createWorlds({
+    say: (text) => options.json || write(`== ${text}\n`),
+    step: interruption.orStop((_name, work) => work()),
+  })
+  const run = async () => {
+    for await (const result of runChecks(checks, worlds)) {
+      interruption.signal.throwIfAborted()
+      report.result(result)
+    }
+  }
   try {
-    for await (const result of runChecks(checks, worlds)) report.result(result)
+    await interruption.race(run())
   } finally {
     await worlds.stop()
   }

@@ -1,5 +1,4 @@
-import { parseArgs } from 'node:util'
-import { messageOf } from '@postern/errors'
+import { optionsOf, partsOf, UsageError } from '@postern/bootstrap'
 
 /** What a person asked for on the command line. */
 export type Options = {
@@ -18,11 +17,6 @@ export type Options = {
   readonly seed: number
   /** How long streams on which nothing happens have to stay. */
   readonly idleSeconds: number
-}
-
-/** The command line was not understood; the message says what to do. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError'
 }
 
 export const REQUESTS = 2_000
@@ -50,43 +44,30 @@ when one failed, with 2 when it was not understood.
 
 /** @throws UsageError */
 export function parseOptions(args: readonly string[], randomSeed: number): Options {
-  const { values } = read(args)
+  const values = optionsOf('npm run conformance', args, {
+    help: { type: 'boolean', short: 'h', default: false },
+    list: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [] },
+    vectors: { type: 'string', multiple: true, default: [] },
+    cases: { type: 'string', multiple: true, default: [] },
+    requests: { type: 'string' },
+    forged: { type: 'string' },
+    idle: { type: 'string' },
+    seed: { type: 'string' },
+  })
   const { help, list, json, only, vectors, cases } = values
   return {
     help,
     list,
     json,
-    only: only.flatMap((ids) => ids.split(',')).filter((id) => id !== ''),
+    only: partsOf(only),
     vectors,
     cases,
     requests: count('requests', values.requests, REQUESTS),
     forged: count('forged', values.forged, FORGED),
     idleSeconds: count('idle', values.idle, IDLE_SECONDS, 24 * 3600),
     seed: count('seed', values.seed, randomSeed, 0x7fffffff),
-  }
-}
-
-function read(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      strict: true,
-      allowPositionals: false,
-      options: {
-        help: { type: 'boolean', short: 'h', default: false },
-        list: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-        only: { type: 'string', multiple: true, default: [] },
-        vectors: { type: 'string', multiple: true, default: [] },
-        cases: { type: 'string', multiple: true, default: [] },
-        requests: { type: 'string' },
-        forged: { type: 'string' },
-        idle: { type: 'string' },
-        seed: { type: 'string' },
-      },
-    })
-  } catch (error) {
-    throw new UsageError(`${messageOf(error)}\nnpm run conformance -- --help says what there is`)
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Step } from '@postern/bootstrap'
 import { type E2eWorld, startE2eWorld } from '@postern/e2e/support'
 import { type RecordingWorld, startRecordingWorld } from './recording/recording-world.ts'
 
@@ -16,14 +17,14 @@ export type Worlds = {
   stop(): Promise<void>
 }
 
-export function createWorlds({ say }: { say: (text: string) => void }): Worlds {
+export function createWorlds({ say, step }: { say: (text: string) => void; step?: Step }): Worlds {
   let started: Promise<E2eWorld> | undefined
   let recorded: Promise<RecordingWorld> | undefined
   let whole: Promise<E2eWorld> | undefined
   const cluster = () => {
     if (started === undefined)
       say('starting a platform and a cluster; the first build takes minutes')
-    started ??= startE2eWorld()
+    started ??= startE2eWorld(step)
     return started
   }
   const addWhole = async () => {

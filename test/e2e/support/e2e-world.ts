@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { createWorld, eventually, type World } from '@postern/bootstrap'
+import { createWorld, eventually, type Step, type World } from '@postern/bootstrap'
 import { query } from './database.ts'
 import { type Answer, type HttpOrder, send } from './http.ts'
 import { words } from './words.ts'
@@ -39,10 +39,10 @@ export type E2eWorld = World & {
   api(token: string | undefined, order: HttpOrder): Promise<Answer>
 }
 
-export async function startE2eWorld(): Promise<E2eWorld> {
-  const world = await createWorld((_name, work) => work())
+export async function startE2eWorld(step: Step = (_name, work) => work()): Promise<E2eWorld> {
+  const world = await createWorld(step)
   try {
-    return await furnished(world)
+    return await step('first users and cluster', () => furnished(world))
   } catch (error) {
     await world.stop()
     throw error

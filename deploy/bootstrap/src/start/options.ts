@@ -1,6 +1,5 @@
 import { resolve } from 'node:path'
-import { parseArgs } from 'node:util'
-import { messageOf } from '@postern/errors'
+import { optionsOf } from '../program/command-options.ts'
 
 export const HELP = `npm start: the whole of Postern on this machine, with a demo cluster
 
@@ -31,7 +30,13 @@ export function parseStartOptions(needs: {
   found: string | undefined
   isFile: (path: string) => boolean
 }): StartOptions {
-  const values = valuesOf(needs.args)
+  const values = optionsOf('npm start', needs.args, {
+    fresh: { type: 'boolean', default: false },
+    cluster: { type: 'boolean', default: true },
+    kubeconfig: { type: 'string' },
+    dir: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  })
   const { fresh, help, kubeconfig, dir = needs.dataDir } = values
   if (kubeconfig !== undefined && !values.cluster) {
     throw new Error('--kubeconfig names a cluster and --no-cluster wants none: choose one')
@@ -42,21 +47,6 @@ export function parseStartOptions(needs: {
   const file = resolve(kubeconfig)
   if (!needs.isFile(file)) throw new Error(`there is no kubeconfig ${file}`)
   return { ...common, cluster: { kubeconfig: file } }
-}
-
-function valuesOf(args: readonly string[]) {
-  const options = {
-    fresh: { type: 'boolean', default: false },
-    cluster: { type: 'boolean', default: true },
-    kubeconfig: { type: 'string' },
-    dir: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  } as const
-  try {
-    return parseArgs({ args: [...args], options, allowNegative: true }).values
-  } catch (cause) {
-    throw new Error(`${messageOf(cause)}; npm start -- --help lists the options`)
-  }
 }
 
 function kindOf(found: string | undefined): 'built' | 'k3s' | 'envtest' {

@@ -49,8 +49,10 @@ export async function startServer(
 ): Promise<Child> {
   const { name, program: command, args, env } = order
   const logFile = join(world.dir, `${name}.log`)
-  const child = startChild({ command, args, logFile, ...(env === undefined ? {} : { env }) })
-  world.closing.defer(name, () => child.stop())
+  let child: Child | undefined
+  // Whatever closes already starts nothing.
+  world.closing.defer(name, () => child?.stop())
+  child = startChild({ command, args, logFile, ...(env === undefined ? {} : { env }) })
   await untilReady(name, child, START_MS_MAX, async () => {
     for (const address of order.addresses) await connectOnce(address)
   })

@@ -2,7 +2,7 @@ import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { eventually, printedSteps } from '@postern/bootstrap'
+import { eventually, type Interruption, printedSteps, runProgram } from '@postern/bootstrap'
 import { createClosingStack } from '@postern/lifecycle'
 import { createLog } from '@postern/telemetry'
 import { createHttp1Client } from '../clients/http1-client.ts'
@@ -34,16 +34,10 @@ const OF_USERS = [
   'postern_relay_pairs_waiting',
 ]
 
-try {
-  process.exitCode = await main()
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
-  process.exitCode = 1
-}
-process.exit()
+await runProgram(main)
 
-async function main(): Promise<number> {
-  const options = parseOptions(process.argv.slice(2))
+async function main(args: readonly string[], interruption: Interruption): Promise<number> {
+  const options = parseOptions(args)
   if (options === undefined) {
     say(HELP)
     return 0
@@ -52,15 +46,12 @@ async function main(): Promise<number> {
   const log = createLog({ name: 'soak', stream: createWriteStream(join(dir, 'soak.log')) })
   await using closing = createClosingStack({ log, stepMsMax: 40_000 })
   closing.defer('folder', () => rmSync(dir, { recursive: true, force: true }))
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => void closing.close().then(() => process.exit(1)))
-  }
-  const step = printedSteps(say)
+  const step = interruption.orStop(printedSteps(say))
   // In its first half, so that the second has none of it.
   const renewedInSeconds = 60 + options.minutes * 12
   const platform = await startShippedPlatform({ dir, renewedInSeconds, step, closing })
   await step('users, roles, grants', () => furnish(platform))
-  return await soak(platform, options)
+  return await interruption.race(soak(platform, options))
 }
 
 async function soak(platform: ShippedPlatform, options: Options): Promise<number> {
