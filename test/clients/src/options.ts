@@ -20,6 +20,8 @@ The first run builds older kubectls and helm with Go, which takes minutes for ea
   --list            say what there is, and run nothing
   --json            one JSON object at the end instead of lines (npm run --silent compatibility -- --json)
   --help            this
+
+Ctrl-C stops everything in order, a second one ends at once.
 `
 
 /** @throws UsageError */

@@ -40,6 +40,8 @@ when one failed, with 2 when it was not understood.
   --list            say what there is, and run nothing
   --json            one JSON object at the end instead of lines (npm run --silent conformance -- --json)
   --help            this
+
+Ctrl-C stops everything in order, a second one ends at once.
 `
 
 /** @throws UsageError */
