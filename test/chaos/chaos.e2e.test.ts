@@ -1,5 +1,6 @@
 import { afterAll, beforeAll } from 'vitest'
 import { faults } from './faults.ts'
+import { rollingRestart } from './rolling-restart.ts'
 import { type ChaosWorld, startChaosWorld } from './src/world/chaos-world.ts'
 
 // One platform and one cluster; what breaks most of it comes last.
@@ -16,4 +17,5 @@ afterAll(async () => {
   await started?.stop()
 })
 
+rollingRestart(world)
 faults(world)

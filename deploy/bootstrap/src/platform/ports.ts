@@ -69,6 +69,7 @@ const PORT_MIN = 20_000
 const PORT_MAX = 32_000
 const TRIES_MAX = 200
 
+/** A free port of 127.0.0.1 that one may come back to. */
 export async function findPort(isWanted: (port: number) => boolean = () => true): Promise<number> {
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const port = randomInt(PORT_MIN, PORT_MAX)

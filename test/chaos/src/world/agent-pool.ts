@@ -25,7 +25,7 @@ export type AgentPool = {
 }
 
 const NAMESPACE = 'postern-system'
-const READY_MS_MAX = 60_000
+const READY_MS_MAX = 180_000
 
 /** Two of them, parked on the relays of these addresses. */
 export async function startAgentPool(

@@ -11,7 +11,7 @@ export type ChaosWorld = E2eWorld & {
   readonly agents: AgentPool
 }
 
-const SERVED_MS_MAX = 60_000
+const SERVED_MS_MAX = 180_000
 
 export async function startChaosWorld(): Promise<ChaosWorld> {
   const e2e = await startE2eWorld()

@@ -7,6 +7,8 @@ import { type TlsMaterial, writeIdentityFiles } from '@postern/pki'
 export type RelayProcess = ServiceProcess & {
   /** "host:port" of its one port. */
   readonly address: string
+  /** How many agents it could pair with a gateway now. */
+  parkedAgents(): Promise<number>
 }
 
 const START_MS_MAX = 60_000
@@ -44,5 +46,13 @@ export async function startRelayProcess(order: {
     await child.kill()
     throw error
   })
-  return { ...child, address }
+  return {
+    ...child,
+    address,
+    async parkedAgents() {
+      const http = /"http":"([^"]+)"/.exec(child.output())?.[1]
+      const response = await fetch(`http://${http}/metrics`)
+      return Number(/^postern_relay_parked_agents\{.*\} (\d+)$/m.exec(await response.text())?.[1])
+    },
+  }
 }

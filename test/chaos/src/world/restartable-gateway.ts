@@ -1,12 +1,14 @@
-import { eventually } from '@postern/bootstrap'
+import { eventually, findPort } from '@postern/bootstrap'
 import { type E2eWorld, type GatewayProcess, startGatewayProcess } from '@postern/e2e/support'
-import { freePort } from '@postern/local-servers'
+import type { Target } from './balancer.ts'
 import { DRAIN } from './drain.ts'
 import { type Stopped, stopped } from './stopped.ts'
 
 /** A gateway that comes back at the same address, with the spool that it left. */
 export type RestartableGateway = {
   readonly name: string
+  /** For a balancer. */
+  readonly target: Target
   current(): GatewayProcess
   /** As an upgrade stops it. */
   terminate(): Promise<Stopped>
@@ -15,14 +17,14 @@ export type RestartableGateway = {
   stop(): Promise<void>
 }
 
-const READY_MS_MAX = 60_000
+const READY_MS_MAX = 180_000
 
 export async function startRestartableGateway(
   world: E2eWorld,
   name: string,
   relayAddresses: readonly string[],
 ): Promise<RestartableGateway> {
-  const [port, httpPort] = [await freePort(), await freePort()]
+  const [port, httpPort] = [await findPort(), await findPort()]
   const readiness = `http://127.0.0.1:${httpPort}/readyz`
   const settings = {
     POSTERN_GATEWAY_LISTEN: `127.0.0.1:${port}`,
@@ -34,6 +36,7 @@ export async function startRestartableGateway(
   let current = await startGatewayProcess(world, name, { settings })
   return {
     name,
+    target: { host: '127.0.0.1', port, readiness },
     current: () => current,
     terminate: () => stopped(current),
     async start() {

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { findPort } from '@postern/bootstrap'
 import {
   certificateOf,
   type E2eWorld,
@@ -7,7 +8,6 @@ import {
   startTcpProxy,
   type TcpProxy,
 } from '@postern/e2e/support'
-import { freePort } from '@postern/local-servers'
 import { parseTlsMaterial } from '@postern/pki'
 import { DRAIN } from './drain.ts'
 import { type RelayProcess, startRelayProcess } from './relay-process.ts'
@@ -32,7 +32,7 @@ export async function startRestartableRelay(
   world: E2eWorld,
   name: string,
 ): Promise<RestartableRelay> {
-  const port = await freePort()
+  const port = await findPort()
   const target = { host: '127.0.0.1', port }
   const [agentWire, gatewayWire] = [await startTcpProxy(target), await startTcpProxy(target)]
   const credentials = await certificateOf(installationAuthority(world), `relay/${name}`)
