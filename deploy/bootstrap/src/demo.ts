@@ -33,6 +33,7 @@ async function main(_args: readonly string[], interruption: Interruption): Promi
 /** Answers how many steps failed. A step builds on those before it, so the first failure ends it. */
 async function play(world: World, signal: AbortSignal): Promise<number> {
   for (const [index, step] of story.entries()) {
+    signal.throwIfAborted()
     const began = performance.now()
     say(pc.bold(`${index + 1}. ${step.title}`))
     try {
