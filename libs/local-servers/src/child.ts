@@ -13,6 +13,7 @@ export type Child = {
 }
 
 const STOP_MS_MAX = 15_000
+const running = new Set<ChildProcess>()
 const TAIL_LINES = 15
 
 export function startChild(options: {
@@ -36,6 +37,7 @@ export function startChild(options: {
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.gid ?? options.uid }),
   })
   closeSync(log)
+  endWithThisProcess(child)
   const { pidFile } = options
   if (pidFile !== undefined && child.pid !== undefined) {
     writeFileSync(pidFile, String(child.pid))
@@ -53,6 +55,20 @@ export function startChild(options: {
       await gone.finally(() => clearTimeout(timer))
     },
   }
+}
+
+/** One that this process did not wait for is told to end, as at a second Ctrl-C. */
+function endWithThisProcess(child: ChildProcess): void {
+  if (running.size === 0) process.on('exit', endAll)
+  running.add(child)
+  child.once('exit', () => {
+    running.delete(child)
+    if (running.size === 0) process.off('exit', endAll)
+  })
+}
+
+function endAll(): void {
+  for (const child of running) child.kill()
 }
 
 export function tail(file: string): string {
