@@ -19,6 +19,7 @@ import { openConnection, webSocketFrame } from '../open-connection.ts'
 const POD = '/api/v1/namespaces/team/pods/box'
 const COPIED_BYTES = 16 << 20
 const STORED_MS_MAX = 60_000
+const KNOWN_MS_MAX = 30_000
 const SERVER = `require('http').createServer((q, s) => s.end('hello ' + q.url)).listen(8080, process.env.POD_IP)`
 const WEBSOCKET = [
   'Connection: Upgrade',
@@ -58,6 +59,10 @@ async function streaming(
 async function openRaw(world: E2eWorld, target: string, lines: readonly string[], token: string) {
   const where = { host: `${CLUSTER}.postern.localhost`, token }
   const bytes = bytesOf(where, { target, lines: [...WEBSOCKET, ...lines] })
+  await eventually('the gateway to know the token', KNOWN_MS_MAX, async () => {
+    const { status, text } = await world.ask(token, { path: POD })
+    if (status === 401) throw new Error(text)
+  })
   return await openConnection({ gatewayPort: world.platform.ports.gateway, e2e: world }, bytes)
 }
 
