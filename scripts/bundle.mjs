@@ -85,9 +85,10 @@ async function bundle(name, folder) {
     banner: {
       js: "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);",
     },
-    minify: true,
-    // A stack trace in a log must name functions as the source does.
-    keepNames: true,
+    // A stack trace in a log must name functions as the source does, so names stay: esbuild's
+    // keepNames would set the name of every function that is made, and they are made for each request.
+    minifyWhitespace: true,
+    minifySyntax: true,
     legalComments: 'external',
     metafile: true,
     plugins: [englishOnly],

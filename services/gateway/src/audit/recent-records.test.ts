@@ -28,7 +28,7 @@ test('what was written last is read in order, up to the limits, and the cursor s
 })
 
 test('whoever is behind what is kept reads the disk, and may catch up', () => {
-  const recent = written(5, 300 * 1024)
+  const recent = written(5, 1200 * 1024)
   // The fourth was too much: what was before it is on the disk alone.
   expect(recent.take(start(1n), ANY)).toBeUndefined()
   expect(recent.take(start(3n), ANY)).toBeUndefined()

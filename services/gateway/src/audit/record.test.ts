@@ -9,7 +9,7 @@ const subject: AuditSubject = {
   receivedAt: at,
   target: '/api/v1/namespaces/team/pods/web/exec?command=sh&token=hunter2',
   verb: 'get',
-  user: { name: 'alice', id: 'u1', groups: ['developers'] },
+  user: { userName: 'alice', userId: 'u1', groups: ['developers'] },
   remoteAddress: '10.0.0.1',
   userAgent: 'kubectl/v1.35.2',
   objectRef: {
@@ -20,7 +20,8 @@ const subject: AuditSubject = {
     apiGroup: '',
     apiVersion: 'v1',
   },
-  annotations: { cluster: 'demo', decision: 'allow', session: undefined, grant: '' },
+  annotations: { cluster: 'demo', session: undefined, grant: '' },
+  standing: { decision: 'allow', role: '' },
 }
 
 test('AU-01: a record is an audit.k8s.io/v1 Event', () => {
@@ -67,7 +68,7 @@ test('AU-06: whatever is put in, a record fits the log and is valid JSON', () =>
             ...subject,
             target,
             userAgent: agent,
-            user: { name, id: 'u', groups },
+            user: { userName: name, userId: 'u', groups },
             annotations: { reason: name, 'kubectl-command': agent },
             objectRef: {
               resource: name,
@@ -113,7 +114,7 @@ test('whatever characters its texts have, a record says them as they are', () =>
     fc.property(text, text, text, (name, message, agent) => {
       const response = { code: 500, message, reason: name }
       const texts = {
-        user: { name, id: agent, groups: [message, name] },
+        user: { userName: name, userId: agent, groups: [message, name] },
         userAgent: agent,
         remoteAddress: name,
         annotations: { one: message },

@@ -10,8 +10,8 @@ export type AuditSubject = {
   readonly target: string
   readonly verb: string
   readonly user?: {
-    readonly name: string
-    readonly id: string
+    readonly userName: string
+    readonly userId: string
     readonly groups: readonly string[]
   }
   readonly remoteAddress: string
@@ -25,14 +25,18 @@ export type AuditSubject = {
     readonly apiVersion: string
   }
   /** Without the domain: `cluster`, `decision`, ... Empty ones are left out. A stage adds others. */
-  readonly annotations: Readonly<Record<string, string | undefined>>
+  readonly annotations: Annotations
+  /** More of them, which many records say alike. */
+  readonly standing?: Annotations
 }
+
+export type Annotations = Readonly<Record<string, string | undefined>>
 
 export type AuditStage = {
   readonly stage: Stage
   readonly at: Date
   readonly response?: { readonly code: number; readonly reason?: string; readonly message?: string }
-  readonly annotations?: Readonly<Record<string, string | undefined>>
+  readonly annotations?: Annotations
 }
 
 const USER_AGENT_CHARACTERS_MAX = 1024
@@ -64,7 +68,7 @@ function encode(
   let text =
     `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata",` +
     `"auditID":${json(subject.auditId)},"stage":"${stage}","requestURI":${json(requestURI)},` +
-    `"verb":${json(cut(subject.verb, 64))},"user":${userText(user)},` +
+    `"verb":${json(cut(subject.verb, 64))},"user":${user === undefined ? '{}' : once(user, userText)},` +
     `"sourceIPs":${remoteAddress === '' ? '[]' : `[${json(remoteAddress)}]`}`
   if (userAgent !== undefined) {
     text += `,"userAgent":${json(userAgent.slice(0, USER_AGENT_CHARACTERS_MAX))}`
@@ -74,7 +78,8 @@ function encode(
   text +=
     `,"requestReceivedTimestamp":"${toMicroTime(subject.receivedAt)}"` +
     `,"stageTimestamp":"${toMicroTime(at)}","annotations":{`
-  const facts = annotationsText(subject.annotations) + annotationsText(annotations)
+  const standing = subject.standing === undefined ? '' : once(subject.standing, annotationsText)
+  const facts = standing + annotationsText(subject.annotations) + annotationsText(annotations)
   const marks = isTruncated ? `${facts}"audit.k8s.io/truncated":"true",` : facts
   return Buffer.from(`${text}${marks.slice(0, -1)}}}`)
 }
@@ -122,11 +127,21 @@ function toMicroTime(at: Date): string {
   return `${secondText}${String(ms - whole * 1000).padStart(3, '0')}000Z`
 }
 
-function userText(user: AuditSubject['user']): string {
-  if (user === undefined) return '{}'
-  const groups = user.groups.slice(0, GROUPS_MAX).map((name) => json(cut(name, 64)))
-  const name = json(cut(user.name, NAME_CHARACTERS_MAX))
-  return `{"username":${name},"uid":${json(user.id)},"groups":[${groups.join(',')}]}`
+const texts = new WeakMap<object, string>()
+
+/** The text of what many records share: it is the same object in all of them, and nothing changes it. */
+function once<Shared extends object>(shared: Shared, textOf: (shared: Shared) => string): string {
+  const known = texts.get(shared)
+  if (known !== undefined) return known
+  const text = textOf(shared)
+  texts.set(shared, text)
+  return text
+}
+
+function userText({ userName, userId, groups }: NonNullable<AuditSubject['user']>): string {
+  const names = groups.slice(0, GROUPS_MAX).map((name) => json(cut(name, 64)))
+  const name = json(cut(userName, NAME_CHARACTERS_MAX))
+  return `{"username":${name},"uid":${json(userId)},"groups":[${names.join(',')}]}`
 }
 
 function objectRefText(ref: NonNullable<AuditSubject['objectRef']>): string {
@@ -153,7 +168,7 @@ function responseText({ code, reason, message }: NonNullable<AuditStage['respons
 }
 
 /** Each with a comma behind it. */
-function annotationsText(facts: AuditStage['annotations'] = {}): string {
+function annotationsText(facts: Annotations = {}): string {
   let text = ''
   for (const name in facts) {
     const value = facts[name]

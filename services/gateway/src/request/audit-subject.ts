@@ -1,23 +1,25 @@
 import type { Positions } from '@postern/replica'
-import { type AuditSubject, redactTarget } from '../audit/record.ts'
+import { type Annotations, type AuditSubject, redactTarget } from '../audit/record.ts'
 import type { FrontHead } from '../front/front-interface.ts'
 import { headerValue } from '../front/header-values.ts'
 import type { Known } from './admit.ts'
 
-/** What every record of a request says. */
-export function auditSubject(order: {
-  auditId: string
-  receivedAt: Date
-  head: FrontHead
-  known: Known
-  allowed: boolean
+type Order = {
+  readonly auditId: string
+  readonly receivedAt: Date
+  readonly head: FrontHead
+  readonly known: Known
+  readonly allowed: boolean
   /** Why it was refused, when no decision says so. */
-  reason: string | undefined
-  positions: Positions
-  gateway: string
-  session?: { readonly id: string; readonly account: string }
-}): AuditSubject {
-  const { auditId, receivedAt, head, known, allowed, reason, positions, gateway, session } = order
+  readonly reason: string | undefined
+  readonly positions: Positions
+  readonly gateway: string
+  readonly session?: { readonly id: string; readonly account: string }
+}
+
+/** What every record of a request says. */
+export function auditSubject(order: Order): AuditSubject {
+  const { auditId, receivedAt, head, known, session } = order
   const { caller, info, decision, rewritten } = known
   const headerOf = (name: string) => headerValue(head.headers, name)
   return {
@@ -25,24 +27,12 @@ export function auditSubject(order: {
     receivedAt,
     target: head.target,
     verb: info?.verb ?? head.method.toLowerCase(),
-    ...(caller === undefined
-      ? {}
-      : { user: { name: caller.userName, id: caller.userId, groups: caller.groups } }),
+    ...(caller === undefined ? {} : { user: caller }),
     remoteAddress: head.remoteAddress,
     userAgent: headerOf('user-agent'),
     ...(info?.isResourceRequest === true ? { objectRef: info } : {}),
     annotations: {
-      cluster: known.cluster?.name ?? known.clusterName,
-      decision: allowed ? 'allow' : 'deny',
-      reason: decision?.reason ?? reason,
       'forwarded-target': rewritten === undefined ? undefined : redactTarget(rewritten),
-      grant: decision?.grant?.name,
-      role: decision?.role?.name,
-      session: session?.id,
-      account: session?.account,
-      positions: positionsText(positions),
-      token: caller?.tokenId,
-      gateway,
       method: head.method,
       upgrade: head.upgrade,
       'kubectl-command': headerOf('kubectl-command'),
@@ -50,6 +40,47 @@ export function auditSubject(order: {
       'kubectl-session': headerOf('kubectl-session'),
       'client-audit-id': headerOf('audit-id'),
     },
+    standing:
+      decision === undefined || session === undefined
+        ? standingOf(order)
+        : standingOnce(decision, session, order),
+  }
+}
+
+type Kept = { readonly standing: Annotations; readonly session: object; readonly token: string }
+
+const kept = new WeakMap<object, Kept>()
+
+/** One object for all requests under a grant of a user on a cluster, until anything of it is another. */
+function standingOnce(decision: object, session: object, order: Order): Annotations {
+  const token = order.known.caller?.tokenId ?? ''
+  const known = kept.get(decision)
+  if (
+    known?.session === session &&
+    known.token === token &&
+    known.standing['positions'] === positionsText(order.positions) &&
+    known.standing['gateway'] === order.gateway
+  ) {
+    return known.standing
+  }
+  const standing = standingOf(order)
+  kept.set(decision, { standing, session, token })
+  return standing
+}
+
+function standingOf({ known, allowed, reason, positions, gateway, session }: Order): Annotations {
+  const { cluster, clusterName, caller, decision } = known
+  return {
+    cluster: cluster?.name ?? clusterName,
+    decision: allowed ? 'allow' : 'deny',
+    reason: decision?.reason ?? reason,
+    grant: decision?.grant?.name,
+    role: decision?.role?.name,
+    session: session?.id,
+    account: session?.account,
+    positions: positionsText(positions),
+    token: caller?.tokenId,
+    gateway,
   }
 }
 
