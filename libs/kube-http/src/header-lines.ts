@@ -15,7 +15,10 @@ export const isFieldValue = (text: string): boolean => FIELD_VALUE.test(text)
 export function valuesOf(headers: HeaderLines, name: string): string[] {
   const values: string[] = []
   for (const [written, value] of headers) {
-    if (headerName(written).key === name) values.push(value.trim())
+    // Most names differ in their length already.
+    if (written.length === name.length && headerName(written).key === name) {
+      values.push(value.trim())
+    }
   }
   return values
 }

@@ -19,6 +19,7 @@ import { searchRecords } from './record/record-search.ts'
 import { auditSignals } from './signals.ts'
 import { createAuditPublisher } from './stream/audit-publisher.ts'
 import { createLogTail } from './stream/log-tail.ts'
+import { createRecentEntries } from './stream/recent-entries.ts'
 
 type AuditDefinition = ServiceDefinition<AuditConfig, AuditDatabase, ProducerEvent>
 type AuditRuntime = Runtime<AuditConfig, AuditDatabase, ProducerEvent>
@@ -42,9 +43,10 @@ export async function composeAudit({
 
   const signals = auditSignals(metrics)
   const reader = createLogReader({ db, verifierKey })
+  const recent = createRecentEntries()
   const publisher = createAuditPublisher({
     bus,
-    tail: createLogTail(db),
+    tail: createLogTail(db, recent),
     origin: signer.name,
     checkpoint: async () => (await reader.head()).note,
     retention: { maxAgeSeconds: config.streamMaxAgeSeconds, maxBytes: config.streamMaxBytes },
@@ -53,7 +55,13 @@ export async function composeAudit({
     now,
   })
   const sequencer = createSequencer({
-    writer: createLogWriter({ db, producers: createProducerRepository(store), signer, now }),
+    writer: createLogWriter({
+      db,
+      producers: createProducerRepository(store),
+      signer,
+      onEntries: (entries) => recent.add(entries),
+      now,
+    }),
     log,
     signals,
     onWritten: publisher.wake,

@@ -16,6 +16,7 @@ import { producerKey } from '../src/producer/producer-id.ts'
 import { createProducerRepository } from '../src/producer/producer-repository.ts'
 import { producers } from '../src/producer/producers-projection.ts'
 import { auditSignals } from '../src/signals.ts'
+import { createRecentEntries } from '../src/stream/recent-entries.ts'
 
 export const testKey = generateKeyPairSync('ed25519').privateKey
 /** Nobody listens there: what does not need the bus must work without it. */
@@ -44,7 +45,15 @@ export async function openAudit(
   const { db, store } = eventLog
   const signer = createNoteSigner('postern.test/audit', key)
   await ensureLogHead(db, signer)
-  const writer = createLogWriter({ db, producers: createProducerRepository(store), signer, now })
+  const recent = createRecentEntries()
+  const repository = createProducerRepository(store)
+  const writer = createLogWriter({
+    db,
+    producers: repository,
+    signer,
+    onEntries: (entries) => recent.add(entries),
+    now,
+  })
   const signals = auditSignals(metrics)
   const sequencer = createSequencer({ writer, log, signals, onWritten, gatherMs: 1 })
   const reader = createLogReader({ db, verifierKey: signer.verifierKey })
@@ -54,6 +63,7 @@ export async function openAudit(
     eventLog,
     log,
     reader,
+    recent,
     sequencer,
     signals,
     verifierKey: signer.verifierKey,

@@ -30,7 +30,7 @@ afterAll(async () => {
 function startPublisher(of: Audit, options: { now?: () => Date } = {}) {
   const publisher = createAuditPublisher({
     bus: of.bus,
-    tail: createLogTail(of.db),
+    tail: createLogTail(of.db, of.recent),
     origin: 'postern.test/audit',
     checkpoint: async () => (await of.reader.head()).note,
     retention: { maxAgeSeconds: 3600, maxBytes: 64 * 1024 * 1024 },

@@ -8,6 +8,7 @@ import {
   type ProducerState,
   readProducerStates,
 } from '../producer/producer-repository.ts'
+import type { AuditEvent } from '../record/audit-event.ts'
 import { toLogEntry } from '../record/log-entry.ts'
 import { insertRecords } from '../record/record-rows.ts'
 import { isAt, loadEdge, lockForWriting, readLogHead, writeLogHead } from './log-head.ts'
@@ -21,6 +22,14 @@ export type Delivery = {
   readonly records: readonly Uint8Array[]
   readonly actor: Actor
 }
+
+export type WrittenEntry = {
+  readonly index: number
+  readonly body: Uint8Array
+  readonly event: AuditEvent | undefined
+}
+
+type Written = { readonly edge: TreeEdge; readonly entries: readonly WrittenEntry[] }
 
 /** Another writer was here first: look again. */
 class OutrunError extends Error {}
@@ -38,32 +47,35 @@ export function createLogWriter(needs: {
   db: Kysely<AuditDatabase>
   producers: ProducerRepository
   signer: NoteSigner
+  /** Entries that are in the log for good, in their order. */
+  onEntries: (entries: readonly WrittenEntry[]) => void
   now: () => Date
 }) {
-  const { db, producers, signer, now } = needs
+  const { db, producers, signer, onEntries, now } = needs
   let known: TreeEdge | undefined
 
   /** Either all of these are in the log afterwards or none. */
   async function commit(step: Step): Promise<void> {
-    let grown: TreeEdge | undefined
+    let written: Written | undefined
     const work = async (tx: Transaction<AuditDatabase>) => {
       await lockForWriting(tx)
-      grown = await writeStep(tx, step, known)
+      written = await writeStep(tx, step, known)
     }
     if (step.eventful === undefined) {
       await db.transaction().execute(work)
     } else {
       await producers.takeDelivery(step.eventful, work)
     }
-    if (grown === undefined) throw new OutrunError('the producer was registered meanwhile')
-    known = grown
+    if (written === undefined) throw new OutrunError('the producer was registered meanwhile')
+    known = written.edge
+    onEntries(written.entries)
   }
 
   async function writeStep(
     tx: Transaction<AuditDatabase>,
     { deliveries, expected }: Step,
     edge: TreeEdge | undefined,
-  ): Promise<TreeEdge> {
+  ): Promise<Written> {
     const head = await readLogHead(tx, signer.verifierKey)
     const before = isAt(edge, head) ? edge : await loadEdge(tx, head)
     const states = await readProducerStates(tx, [...expected.keys()])
@@ -71,7 +83,7 @@ export function createLogWriter(needs: {
       if (states.get(id)?.stored !== stored) throw new OutrunError('another writer was first')
     }
     const fresh = await freshRecords(tx, deliveries, expected)
-    if (fresh.length === 0) return before
+    if (fresh.length === 0) return { edge: before, entries: [] }
 
     const storedAt = now().toISOString()
     const entries = fresh.map((record, at) => ({
@@ -81,14 +93,19 @@ export function createLogWriter(needs: {
       producerId: record.producerId,
       storedAt,
     }))
+    // Bodies go as one run of bytes: an array of them would be a text with two digits for each.
     await sql`
       insert into entry (idx, producer_id, number, body, stored_at)
-      select *, ${storedAt}::timestamptz from unnest(
+      select idx, producer_id, number,
+        substring(${Buffer.concat(entries.map(({ body }) => body))}::bytea
+          from (1 + sum(bytes) over (order by idx) - bytes)::integer for bytes),
+        ${storedAt}::timestamptz
+      from unnest(
         ${entries.map(({ idx }) => idx)}::bigint[],
         ${entries.map(({ producerId }) => producerId)}::uuid[],
         ${entries.map(({ number }) => String(number))}::bigint[],
-        ${entries.map(({ body }) => Buffer.from(body))}::bytea[]
-      )`.execute(tx)
+        ${entries.map(({ body }) => body.length)}::integer[]
+      ) as fresh (idx, producer_id, number, bytes)`.execute(tx)
     for (const { idx, invalidRecord } of entries) {
       if (invalidRecord === undefined) continue
       const body = Buffer.from(invalidRecord)
@@ -105,7 +122,8 @@ export function createLogWriter(needs: {
     )
     await writeTiles(tx, tiles)
     await writeLogHead(tx, { size: after.frontier.size, root }, signer)
-    return after
+    const written = entries.map(({ idx, body, event }) => ({ index: idx, body, event }))
+    return { edge: after, entries: written }
   }
 
   return {

@@ -10,7 +10,7 @@ const BATCH_BYTES_MAX = 8 * 1024 * 1024
 const WAITING_BYTES_MAX = 64 * 1024 * 1024
 const WAITING_DELIVERIES_MAX = 10_000
 /** How long the first delivery of a batch waits for company; at most 200 ms by design. */
-const GATHER_MS = 50
+const GATHER_MS = 100
 
 const rejected = rejections({
   AUDIT_OVERLOADED: ['resource_exhausted', 'too many audit records are waiting; try again later'],

@@ -1,12 +1,19 @@
 import { type Kysely, sql } from 'kysely'
 import type { AuditDatabase } from '../database.ts'
+import { type AuditEvent, parseRecord } from '../record/audit-event.ts'
+import type { RecentEntries } from './recent-entries.ts'
 
-export type TailEntry = { readonly index: number; readonly body: Buffer }
+export type TailEntry = {
+  readonly index: number
+  readonly body: Uint8Array
+  /** `undefined` where it is no valid event. */
+  readonly event: AuditEvent | undefined
+}
 
 export type LogTail = ReturnType<typeof createLogTail>
 
 /** What the publisher of the stream reads. */
-export function createLogTail(db: Kysely<AuditDatabase>) {
+export function createLogTail(db: Kysely<AuditDatabase>, recent: RecentEntries) {
   async function storedAt(index: number): Promise<Date | undefined> {
     const { rows } = await sql<{ at: Date }>`
       select stored_at as at from entry where idx = ${index}`.execute(db)
@@ -15,10 +22,12 @@ export function createLogTail(db: Kysely<AuditDatabase>) {
 
   return {
     async read(first: number, limit: number): Promise<readonly TailEntry[]> {
+      const written = recent.take(first, limit)
+      if (written.length > 0) return written
       const { rows } = await sql<{ idx: string; body: Buffer }>`
         select idx::text as idx, body from entry
         where idx >= ${first} order by entry.idx limit ${limit}`.execute(db)
-      return rows.map(({ idx, body }) => ({ index: Number(idx), body }))
+      return rows.map(({ idx, body }) => ({ index: Number(idx), body, event: eventOf(body) }))
     },
 
     async size(): Promise<number> {
@@ -49,4 +58,9 @@ export function createLogTail(db: Kysely<AuditDatabase>) {
       return head.epoch
     },
   }
+}
+
+function eventOf(body: Uint8Array): AuditEvent | undefined {
+  const parsed = parseRecord(body)
+  return parsed.valid ? parsed.event : undefined
 }

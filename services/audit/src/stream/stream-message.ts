@@ -1,4 +1,4 @@
-import { parseRecord } from '../record/audit-event.ts'
+import type { TailEntry } from './log-tail.ts'
 
 export const AUDIT_STREAM = 'AUDIT'
 export const AUDIT_SUBJECTS = ['postern.audit.*']
@@ -8,17 +8,17 @@ export const CHECKPOINT_SUBJECT = 'postern.audit-checkpoint'
 const CLUSTER = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/
 
 /** An entry as it goes to SIEMs: the very bytes that were hashed. */
-export function toStreamMessage(origin: string, entry: { index: number; body: Uint8Array }) {
-  const parsed = parseRecord(entry.body)
-  const cluster = parsed.valid && CLUSTER.test(parsed.event.cluster) ? parsed.event.cluster : 'none'
+export function toStreamMessage(origin: string, { index, body, event }: TailEntry) {
+  const cluster = event !== undefined && CLUSTER.test(event.cluster) ? event.cluster : 'none'
   return {
     subject: `postern.audit.${cluster}`,
     headers: {
       'content-type': 'application/json',
-      'ce-id': String(entry.index),
+      'ce-id': String(index),
       'ce-source': origin,
-      'ce-type': parsed.valid ? 'audit.k8s.io.v1.Event' : 'audit.postern.dev.v1.InvalidRecord',
+      'ce-type':
+        event === undefined ? 'audit.postern.dev.v1.InvalidRecord' : 'audit.k8s.io.v1.Event',
     },
-    data: entry.body,
+    data: body,
   }
 }
