@@ -43,6 +43,7 @@ test('whatever is written and taken, no entry is skipped, and no more than the b
   fc.assert(
     fc.property(steps, (wanted) => {
       const recent = createRecentEntries(BYTES_MAX)
+      const reached: { readonly took: readonly number[]; readonly from: number }[] = []
       let size = 0
       let next = 0
       for (const step of wanted) {
@@ -51,14 +52,15 @@ test('whatever is written and taken, no entry is skipped, and no more than the b
           recent.add(run(size, step.write))
           size += step.write
         } else {
-          const taken = recent.take(next, step.take)
-          expect(indexes(taken)).toEqual(indexes(run(next, taken.length)))
-          expect(taken.length * BYTES).toBeLessThanOrEqual(BYTES_MAX)
+          const took = indexes(recent.take(next, step.take))
+          reached.push({ took, from: next })
           // What is not there is read from the database.
-          next = taken.length > 0 ? next + taken.length : Math.min(size, next + step.take)
-          expect(next).toBeLessThanOrEqual(size)
+          next = took.length > 0 ? next + took.length : Math.min(size, next + step.take)
         }
       }
+      for (const { took, from } of reached) expect(took).toEqual(indexes(run(from, took.length)))
+      expect(next).toBeLessThanOrEqual(size)
+      expect(recent.take(next, size).length * BYTES).toBeLessThanOrEqual(BYTES_MAX)
     }),
   )
 })
