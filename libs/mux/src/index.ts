@@ -1,4 +1,5 @@
 export type { MuxLimits, MuxSession, MuxStream, StreamReceiver } from './api.ts'
+export { BufferPool } from './buffer-pool.ts'
 export { type MuxDuplex, toDuplex } from './duplex.ts'
 export { MuxClosedError, MuxProtocolError, MuxResetError, type ResetCode } from './errors.ts'
 export { createMuxSession, type MuxSessionOptions } from './session.ts'

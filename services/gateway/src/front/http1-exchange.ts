@@ -1,5 +1,7 @@
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { HeaderLines, IncomingHead, ResponseHead } from '@postern/kube-http'
+import { BufferPool } from '@postern/mux'
 import type { ClientListener, FrontHead, FrontRequest } from './front-interface.ts'
 import { httpDate } from './http-date.ts'
 import {
@@ -27,8 +29,12 @@ export type ExchangeHost = {
   handOver(): Duplex
 }
 
-/** So much of a small answer goes out in one write, and so in one TLS record. */
-const GATHER_BYTES = 16 * 1024
+/** What goes out in one write has at most so many bytes. */
+const BATCH_BYTES = 128 * 1024
+/** Below this a buffer of its own costs less than one that is used again. */
+const SMALL_BYTES = 16 * 1024
+/** Of those that are free, 4 MiB are kept. */
+const batches = new BufferPool(BATCH_BYTES, 32)
 
 /** One request on a connection, and its answer. */
 export class Http1Exchange implements FrontRequest {
@@ -107,8 +113,7 @@ export class Http1Exchange implements FrontRequest {
     // A chunk of no bytes would be the last.
     if (chunk.length > 0) {
       for (const part of framed(this.#framing, chunk)) this.#gather(part)
-      if (this.#gatheredBytes > GATHER_BYTES) this.flush()
-      else this.#host.flushSoon(this)
+      this.#host.flushSoon(this)
     }
     return !this.#host.socket.writableNeedDrain
   }
@@ -156,14 +161,21 @@ export class Http1Exchange implements FrontRequest {
     this.#gathered = []
     this.#gatheredBytes = 0
     const { socket } = this.#host
-    if (bytes <= GATHER_BYTES) {
-      socket.write(join(parts, bytes), onSent)
-      return
+    const [first = ''] = parts
+    if (parts.length === 1) socket.write(first, 'latin1', onSent)
+    else if (bytes <= SMALL_BYTES || !(socket instanceof Socket)) {
+      const batch = Buffer.allocUnsafe(bytes)
+      fill(batch, parts)
+      socket.write(batch, onSent)
+    } else {
+      // What a socket has called written it needs no longer; another Duplex may have handed it on.
+      const batch = batches.take()
+      fill(batch, parts)
+      socket.write(batch.subarray(0, bytes), () => {
+        batches.giveBack(batch)
+        onSent?.()
+      })
     }
-    socket.cork()
-    for (const part of parts.slice(0, -1)) socket.write(part, 'latin1')
-    socket.write(parts.at(-1) ?? '', 'latin1', onSent)
-    socket.uncork()
   }
 
   // What the connection calls.
@@ -214,6 +226,7 @@ export class Http1Exchange implements FrontRequest {
   }
 
   #gather(part: Buffer | string): void {
+    if (this.#gatheredBytes + part.length > BATCH_BYTES) this.flush()
     this.#gathered.push(part)
     this.#gatheredBytes += part.length
   }
@@ -234,15 +247,11 @@ function toFrontHead(incoming: IncomingHead, peer: Peer): FrontHead {
 }
 
 /** One character of a text is one byte. */
-function join(parts: readonly (Buffer | string)[], bytes: number): Buffer {
-  const [only] = parts
-  if (parts.length === 1 && Buffer.isBuffer(only)) return only
-  const joined = Buffer.allocUnsafe(bytes)
+function fill(batch: Buffer, parts: readonly (Buffer | string)[]): void {
   let at = 0
   for (const part of parts) {
-    if (typeof part === 'string') joined.write(part, at, 'latin1')
-    else joined.set(part, at)
+    if (typeof part === 'string') batch.write(part, at, 'latin1')
+    else batch.set(part, at)
     at += part.length
   }
-  return joined
 }

@@ -23,7 +23,7 @@ export function connect(handle: RequestHandler, limits: Http1Limits = HTTP1_LIMI
         state.closed = true
       },
       isDraining: () => state.draining,
-      flushSoon: (exchange) => process.nextTick(() => exchange.flush()),
+      flushSoon: (exchange) => void setImmediate(() => exchange.flush()),
       headBudget: { bytesLeft: 1 << 24 },
       limits,
     },

@@ -34,7 +34,7 @@ export function createTlsFront(settings: {
 
   /** What is written in one turn of the event loop goes out together, for however many clients. */
   function flushSoon(exchange: Http1Exchange): void {
-    if (unflushed.push(exchange) === 1) process.nextTick(flushAll)
+    if (unflushed.push(exchange) === 1) setImmediate(flushAll)
   }
 
   function flushAll(): void {
