@@ -149,7 +149,8 @@ function carry(
   client.on('error', () => {})
   client.on('drain', () => cluster.resume())
   client.on('finish', () => through.sent())
-  client.on('close', () => through.gone())
+  // Who closes as soon as he has read the end has taken it.
+  client.on('close', () => (through.isOver ? through.sent() : through.gone()))
   cluster.on('data', (chunk: Buffer) => {
     if (!through.write(chunk)) cluster.pause()
     if (through.isOver) cluster.destroy()

@@ -83,6 +83,15 @@ test('a client that goes away is the end of it', () => {
   expect(happened).toEqual(['a', 'over: client-gone'])
 })
 
+test('an answer that its client did not take is not complete, however whole it was', () => {
+  const { stream, happened, say } = toClient()
+  say('a')
+  stream.end()
+  stream.gone()
+  stream.sent()
+  expect(happened).toEqual(['a', 'end', 'over: client-gone'])
+})
+
 test('a cut puts its farewell behind what is begun, and nothing follows', () => {
   const { stream, happened, say } = toClient(lines())
   say('a\nb')

@@ -113,7 +113,8 @@ export class CuttableStream {
   }
 
   gone(): void {
-    this.#end ??= 'client-gone'
+    // What the source said to its end is complete only once the client has taken it.
+    if (this.#end === undefined || this.#end === 'complete') this.#end = 'client-gone'
     this.#settle()
   }
 
