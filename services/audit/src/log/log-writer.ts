@@ -8,8 +8,7 @@ import {
   type ProducerState,
   readProducerStates,
 } from '../producer/producer-repository.ts'
-import type { AuditEvent } from '../record/audit-event.ts'
-import { toLogEntry } from '../record/log-entry.ts'
+import { type IndexedEntry, toLogEntry } from '../record/log-entry.ts'
 import { insertRecords } from '../record/record-rows.ts'
 import { isAt, loadEdge, lockForWriting, readLogHead, writeLogHead } from './log-head.ts'
 import { writeTiles } from './tile-table.ts'
@@ -23,13 +22,7 @@ export type Delivery = {
   readonly actor: Actor
 }
 
-export type WrittenEntry = {
-  readonly index: number
-  readonly body: Uint8Array
-  readonly event: AuditEvent | undefined
-}
-
-type Written = { readonly edge: TreeEdge; readonly entries: readonly WrittenEntry[] }
+type Written = { readonly edge: TreeEdge; readonly entries: readonly IndexedEntry[] }
 
 /** Another writer was here first: look again. */
 class OutrunError extends Error {}
@@ -48,7 +41,7 @@ export function createLogWriter(needs: {
   producers: ProducerRepository
   signer: NoteSigner
   /** Entries that are in the log for good, in their order. */
-  onEntries: (entries: readonly WrittenEntry[]) => void
+  onEntries: (entries: readonly IndexedEntry[]) => void
   now: () => Date
 }) {
   const { db, producers, signer, onEntries, now } = needs

@@ -19,6 +19,9 @@ export type LogEntry = {
   readonly invalidRecord: Uint8Array | undefined
 }
 
+/** An entry where it stands in the log, as whoever follows it gets it. */
+export type IndexedEntry = Pick<LogEntry, 'body' | 'event'> & { readonly index: number }
+
 const PREFIX_BYTES = 1024
 
 /**

@@ -1,14 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import type { AuditDatabase } from '../database.ts'
 import { type AuditEvent, parseRecord } from '../record/audit-event.ts'
+import type { IndexedEntry } from '../record/log-entry.ts'
 import type { RecentEntries } from './recent-entries.ts'
-
-export type TailEntry = {
-  readonly index: number
-  readonly body: Uint8Array
-  /** `undefined` where it is no valid event. */
-  readonly event: AuditEvent | undefined
-}
 
 export type LogTail = ReturnType<typeof createLogTail>
 
@@ -21,7 +15,7 @@ export function createLogTail(db: Kysely<AuditDatabase>, recent: RecentEntries) 
   }
 
   return {
-    async read(first: number, limit: number): Promise<readonly TailEntry[]> {
+    async read(first: number, limit: number): Promise<readonly IndexedEntry[]> {
       const written = recent.take(first, limit)
       if (written.length > 0) return written
       const { rows } = await sql<{ idx: string; body: Buffer }>`

@@ -1,18 +1,18 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { TailEntry } from './log-tail.ts'
+import type { IndexedEntry } from '../record/log-entry.ts'
 import { createRecentEntries } from './recent-entries.ts'
 
 const BYTES = 100
 const BYTES_MAX = 5 * BYTES
 
-const run = (first: number, count: number): TailEntry[] =>
+const run = (first: number, count: number): IndexedEntry[] =>
   Array.from({ length: count }, (_, at) => ({
     index: first + at,
     body: Buffer.alloc(BYTES),
     event: undefined,
   }))
-const indexes = (entries: readonly TailEntry[]) => entries.map(({ index }) => index)
+const indexes = (entries: readonly IndexedEntry[]) => entries.map(({ index }) => index)
 
 test('what was written last is taken once, in order, as much as was wanted', () => {
   const recent = createRecentEntries(BYTES_MAX)

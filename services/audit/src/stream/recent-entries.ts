@@ -1,4 +1,4 @@
-import type { TailEntry } from './log-tail.ts'
+import type { IndexedEntry } from '../record/log-entry.ts'
 
 const BYTES_MAX = 4 * 1024 * 1024
 
@@ -9,7 +9,7 @@ export type RecentEntries = ReturnType<typeof createRecentEntries>
  * Where there is a hole, or more than is kept, they are read from the database after all.
  */
 export function createRecentEntries(bytesMax = BYTES_MAX) {
-  let kept: TailEntry[] = []
+  let kept: IndexedEntry[] = []
   let bytes = 0
 
   function clear(): void {
@@ -19,7 +19,7 @@ export function createRecentEntries(bytesMax = BYTES_MAX) {
 
   return {
     /** In their order, as they stand in the log for good. */
-    add(entries: readonly TailEntry[]): void {
+    add(entries: readonly IndexedEntry[]): void {
       const expected = (kept.at(-1)?.index ?? -1) + 1
       if (entries[0]?.index !== expected) clear()
       for (const entry of entries) {
@@ -30,7 +30,7 @@ export function createRecentEntries(bytesMax = BYTES_MAX) {
     },
 
     /** The run that begins there, which is kept no longer; empty where it has to be read. */
-    take(index: number, limit: number): readonly TailEntry[] {
+    take(index: number, limit: number): readonly IndexedEntry[] {
       const first = kept[0]?.index
       if (first === undefined || index < first) return []
       const taken = kept.splice(0, index - first + limit)

@@ -1,4 +1,4 @@
-import type { TailEntry } from './log-tail.ts'
+import type { IndexedEntry } from '../record/log-entry.ts'
 
 export const AUDIT_STREAM = 'AUDIT'
 export const AUDIT_SUBJECTS = ['postern.audit.*']
@@ -8,7 +8,7 @@ export const CHECKPOINT_SUBJECT = 'postern.audit-checkpoint'
 const CLUSTER = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/
 
 /** An entry as it goes to SIEMs: the very bytes that were hashed. */
-export function toStreamMessage(origin: string, { index, body, event }: TailEntry) {
+export function toStreamMessage(origin: string, { index, body, event }: IndexedEntry) {
   const cluster = event !== undefined && CLUSTER.test(event.cluster) ? event.cluster : 'none'
   return {
     subject: `postern.audit.${cluster}`,

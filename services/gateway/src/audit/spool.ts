@@ -45,8 +45,8 @@ const SEGMENT_BYTES_MAX = 8 * 1024 * 1024
 const GROUP_RECORDS_MAX = 512
 const QUEUED_RECORDS_MAX = 20_000
 /** How long what has no haste waits for others, and for how many. */
-const GATHER_MS = 5
-const GATHER_RECORDS = 64
+const GATHER_MS = 20
+const GATHER_RECORDS = 256
 /** Above this share only denials and outcomes are taken: what has begun must be closed. */
 const NEW_REQUESTS_SHARE = 0.9
 
