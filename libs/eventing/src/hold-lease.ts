@@ -19,6 +19,11 @@ export type HoldLeaseOptions = {
 export type Lease = {
   /** Whether the state in memory is known to hold everything that was committed two seconds ago. */
   valid(): boolean
+  /**
+   * Resolves with true once the state in memory is known to hold everything that was committed before the
+   * call: within half a second as a rule; with false when two seconds have not shown it.
+   */
+  confirmed(): Promise<boolean>
   /** Called within 50 ms. Answers a function that ends it. */
   onLost(listener: () => void): () => void
   onRegained(listener: () => void): () => void
@@ -40,14 +45,27 @@ export function holdLease(options: HoldLeaseOptions): Lease {
   const stopping = new AbortController()
   const lost = createWaker()
   const regained = createWaker()
+  /** Who waits to know, and since when. */
+  const waiting = new Map<(isConfirmed: boolean) => void, number>()
   let lease = NO_LEASE
   let wasValid = false
 
   const valid = (): boolean =>
     !stopping.signal.aborted && isLeaseValid(lease, follower.position(), now())
 
+  const answerWaiting = (isValid: boolean): void => {
+    const provenAt = isValid ? lease.until - LEASE_MS : Number.NEGATIVE_INFINITY
+    for (const [answer, since] of waiting) {
+      const isConfirmed = provenAt >= since
+      if (!isConfirmed && now() - since < LEASE_MS && !stopping.signal.aborted) continue
+      waiting.delete(answer)
+      answer(isConfirmed)
+    }
+  }
+
   const watch = (): void => {
     const isValid = valid()
+    answerWaiting(isValid)
     if (isValid === wasValid) return
     wasValid = isValid
     if (isValid) {
@@ -91,6 +109,10 @@ export function holdLease(options: HoldLeaseOptions): Lease {
 
   return {
     valid,
+    confirmed: () =>
+      new Promise((answer) => {
+        waiting.set(answer, now())
+      }),
     onLost: lost.subscribe,
     onRegained: regained.subscribe,
     stop() {

@@ -144,6 +144,10 @@ export function createReplica(needs: ReplicaNeeds): Replica {
     hasAgent: (clusterId, agentId) => clusters.clusterIdByAgent.get(agentId) === clusterId,
     onChange: (listener) => changed.add(listener),
     leaseValid,
+    async confirmed() {
+      const confirmed = await Promise.all(leases.map((lease) => lease.confirmed()))
+      return confirmed.length > 0 && confirmed.every(Boolean)
+    },
     onLease: (listener) => leaseChanged.add(listener),
   }
 }

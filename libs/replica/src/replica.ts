@@ -42,6 +42,11 @@ export type Replica = {
   onChange(listener: () => void): () => void
   /** Whether it is caught up and all logs' leases hold at this moment. Always true without leases. */
   leaseValid(): boolean
+  /**
+   * Resolves with true once everything that was committed before the call is in the snapshot, with false
+   * when two seconds have not shown that. Needs leases; without them nothing is known of it: false.
+   */
+  confirmed(): Promise<boolean>
   /** Called when the answer of `leaseValid` flips. Answers a function that ends it. */
   onLease(listener: (valid: boolean) => void): () => void
 }

@@ -94,6 +94,20 @@ test('what the logs say is known once they were read to their heads', async () =
   await until(() => replica.leaseValid())
 })
 
+test('what was committed before somebody asked is there once it is confirmed; without an owner it is not', async () => {
+  aliceReads()
+  expect(await replica.confirmed()).toBe(false)
+  replica.start()
+  await ready()
+  for (const name of ['r2', 'r3', 'r4']) {
+    logs.append('policy', { type: 'RoleCreated', roleId: name, name, description: '', rules })
+    expect(await replica.confirmed()).toBe(true)
+    expect(replica.snapshot().roles.has(name)).toBe(true)
+  }
+  logs.setReachable('policy', false)
+  expect(await replica.confirmed()).toBe(false)
+})
+
 test('a revocation is heard of, in a new snapshot, while the old one stays as it was', async () => {
   aliceReads()
   replica.start()

@@ -18,6 +18,7 @@ import { createTlsFront } from './front/tls-front.ts'
 import { createRequestLimiter } from './limits/request-limits.ts'
 import { createTokenBucket } from './limits/token-bucket.ts'
 import { createRequestHandler } from './request/handle-request.ts'
+import { createSecondLook } from './request/second-look.ts'
 import { createSessionActivity } from './session/session-activity.ts'
 import { createSessionDirectory } from './session/session-directory.ts'
 import { gatewaySignals } from './signals.ts'
@@ -124,6 +125,7 @@ export async function composeGateway(
       decide: (snapshot, requester, info, at) => decider.decide(snapshot, requester, info, at),
     },
     positions: () => replica.positions(),
+    secondLook: createSecondLook(() => replica.confirmed()),
     now,
     limiter,
     sessions,

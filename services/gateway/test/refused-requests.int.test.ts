@@ -1,7 +1,11 @@
+import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createClient, http2To, PODS } from './testing/client.ts'
 import { type Gateway, startGateway } from './testing/gateway-harness.ts'
-import { OTHER_TOKEN, TOKEN } from './testing/world.ts'
+import { NEW_TOKEN, OTHER_TOKEN, TOKEN } from './testing/world.ts'
+
+/** What second-look.ts lets wait. */
+const WAITING = 256
 
 let gateway: Gateway
 let client: ReturnType<typeof createClient>
@@ -36,6 +40,45 @@ test('ER-01: an unknown token is 401 with a Status that says how to renew, and i
     user: {},
   })
   expect(JSON.stringify(gateway.log)).not.toContain('ptk_')
+})
+
+test('a token that was made a moment ago is waited for: its first request is carried', async () => {
+  gateway.state.confirmed = async () => {
+    gateway.world.makeToken(NEW_TOKEN, 'u-alice')
+    return true
+  }
+  const answer = await client.ask({ token: NEW_TOKEN })
+  expect([answer.status, gateway.agent.heads.length]).toEqual([200, 1])
+  const records = await gateway.records()
+  expect(records.map(({ user }) => user.username)).toEqual(['alice'])
+})
+
+test('whoever comes with a token that does not become known waits once, and only so many wait', async () => {
+  let asked = 0
+  let beKnown: (isConfirmed: boolean) => void = () => {}
+  const known = new Promise<boolean>((resolve) => {
+    beKnown = resolve
+  })
+  gateway.state.confirmed = async () => {
+    asked += 1
+    return await known
+  }
+  const session = http2To(gateway.port)
+  const ask = async () => {
+    const headers = { ':path': PODS, authorization: `Bearer ptk_${'z'.repeat(43)}` }
+    const stream = session.request({ ':authority': 'demo.localhost', ...headers })
+    const [answered] = await once(stream, 'response')
+    stream.close()
+    return answered[':status']
+  }
+  const waiting = Array.from({ length: WAITING }, ask)
+  await expect.poll(() => asked).toBe(WAITING)
+  expect(await ask()).toBe(401)
+  expect(asked).toBe(WAITING)
+  beKnown(true)
+  expect(new Set(await Promise.all(waiting))).toEqual(new Set([401]))
+  expect(asked).toBe(WAITING)
+  session.close()
 })
 
 test("ER-02: a denial is a 403 Status with kube-apiserver's own sentence, and is recorded", async () => {

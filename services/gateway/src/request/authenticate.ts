@@ -33,7 +33,7 @@ export function authenticate(
   if (presented.kind === 'malformed') return { refusal: refusals.malformedToken }
   // Most connections are one user's.
   if (memory.token?.text === presented.token) return callerOf(memory.token.sha256, view, at)
-  if (!TOKEN.test(presented.token)) return { refusal: refusals.unknownToken }
+  if (!TOKEN.test(presented.token)) return { refusal: refusals.foreignToken }
   // A token is 256 random bits: a fast hash is enough, and the look-up tells nothing by its time.
   const sha256 = hash('sha256', presented.token)
   memory.token = { text: presented.token, sha256 }

@@ -22,12 +22,14 @@ import { forwardUpgrade } from './forward-upgrade.ts'
 import { answerRefusal } from './kubernetes-status.ts'
 import { type Cuttable, lastStage, type Outcome, refused } from './outcome.ts'
 import { denied, type Refusal, refusals, tooMany } from './refusal.ts'
+import type { SecondLook } from './second-look.ts'
 import { openWay, type SessionsAtHand, type Way, wayAtHand } from './way-to-cluster.ts'
 
 export type RequestNeeds = {
   readonly gateway: string
   readonly view: AdmissionView
   readonly positions: () => Positions
+  readonly secondLook: SecondLook
   readonly now: () => Date
   readonly limiter: RequestLimiter
   readonly sessions: SessionsAtHand
@@ -59,6 +61,7 @@ class RequestRun {
   #session: GatewaySession | undefined
   /** What to call when it is over, whatever became of it. */
   readonly #onOver: (() => void)[] = []
+  #hasLookedAgain = false
   #isOver = false
 
   constructor(request: FrontRequest, needs: RequestNeeds) {
@@ -73,19 +76,18 @@ class RequestRun {
   }
 
   run(): void {
-    this.#orFail(() => this.#decide())
+    this.#orFail(() => this.#decide(this.#receivedAt))
   }
 
-  #decide(): void {
+  #decide(at: Date): void {
     const { view, positions, signals, limiter, spoolHasRoom } = this.#needs
-    const at = this.#receivedAt
     const stop = signals.admissionSeconds.startTimer()
     const admission = admit(this.#request.head, view, at)
     this.#admission = admission
     this.#positions = positions()
     stop({ outcome: 'admitted' in admission ? 'admitted' : 'refused' })
     if ('refusal' in admission) {
-      this.#end(refused(admission.refusal))
+      if (!this.#looksAgain(admission.refusal)) this.#end(refused(admission.refusal))
       return
     }
     const { admitted } = admission
@@ -109,6 +111,16 @@ class RequestRun {
       const prepared = this.#step.run(() => this.#prepare(admitted))
       prepared.catch((error: unknown) => this.#fail(error))
     }
+  }
+
+  /** Whether it is decided once more, when all that was committed before it came is known. */
+  #looksAgain(refusal: Refusal): boolean {
+    if (refusal !== refusals.unknownToken || this.#hasLookedAgain) return false
+    const { secondLook, now } = this.#needs
+    const known = secondLook.wait()
+    this.#hasLookedAgain = true
+    known?.then(() => this.#orFail(() => this.#decide(now()))).catch((e: unknown) => this.#fail(e))
+    return known !== undefined
   }
 
   /** Waits for what the request needs: a session, a tunnel, its intent on the disk. */

@@ -37,6 +37,12 @@ export const refusals = {
     message: `your token was revoked or is not known here. ${RENEW}`,
     close: true,
   },
+  /** It was made by somebody else, and never will be known. */
+  foreignToken: {
+    code: 401,
+    message: `your token was revoked or is not known here. ${RENEW}`,
+    close: true,
+  },
   userDisabled: {
     code: 401,
     message: 'your user was disabled. Ask an administrator of Postern.',

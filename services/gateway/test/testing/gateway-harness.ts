@@ -12,6 +12,7 @@ import { createTlsFront } from '../../src/front/tls-front.ts'
 import { createRequestLimiter, type RequestLimits } from '../../src/limits/request-limits.ts'
 import { createTokenBucket } from '../../src/limits/token-bucket.ts'
 import { createRequestHandler } from '../../src/request/handle-request.ts'
+import { createSecondLook } from '../../src/request/second-look.ts'
 import { createSessionActivity } from '../../src/session/session-activity.ts'
 import { gatewaySignals } from '../../src/signals.ts'
 import { createLiveRequests } from '../../src/streams/live-requests.ts'
@@ -46,6 +47,8 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
     position: 2n,
     /** What happens between the decision about a request and its session. */
     whileSessionOpens: () => {},
+    /** All that was committed before is known now. */
+    confirmed: async () => true,
   }
   const state = { ...everythingWell }
   const recorder = createRecorder({
@@ -79,6 +82,7 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
       decide: (snapshot, requester, info, at) => decider.decide(snapshot, requester, info, at),
     },
     positions: () => ({ identity: 1n, policy: state.position, 'tunnel-broker': 3n }),
+    secondLook: createSecondLook(() => state.confirmed()),
     now,
     limiter: createRequestLimiter({
       running: 10_000,

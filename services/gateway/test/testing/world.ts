@@ -3,6 +3,8 @@ import type { Cluster, Grant, PolicyRule, Role, Snapshot, User } from '@postern/
 
 export const TOKEN = `ptk_${'a'.repeat(43)}`
 export const OTHER_TOKEN = `ptk_${'b'.repeat(43)}`
+/** Nobody has it, until it is made. */
+export const NEW_TOKEN = `ptk_${'n'.repeat(43)}`
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 /** Alice may do everything in namespace "team" of cluster "demo", and read pods everywhere. */
@@ -12,6 +14,7 @@ export function createWorld() {
   const roles = new Map<string, Role>()
   const grants = new Map<string, Grant>()
   const clusters = new Map<string, Cluster>()
+  const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
   const world = {
     tokens,
     snapshot: EMPTY,
@@ -46,11 +49,13 @@ export function createWorld() {
         })
       })
     },
+    makeToken(token: string, userId: string) {
+      tokens.set(sha256(token), { tokenId: `t-${userId}-new`, userId, expiresAt })
+    },
     revoke(id: string) {
       world.change(() => grants.delete(id))
     },
   }
-  const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
   tokens.set(sha256(TOKEN), { tokenId: 't-alice', userId: 'u-alice', expiresAt })
   tokens.set(sha256(OTHER_TOKEN), { tokenId: 't-bob', userId: 'u-bob', expiresAt })
   world.change(() => {
