@@ -23,6 +23,8 @@ const PODS = '/api/v1/namespaces/team/pods'
 const WATCHES = 250
 const OPENED_AT_ONCE = 25
 const ANSWER_MS_MAX = 30_000
+/** The lease, and what a busy machine adds to it. */
+const REVOKED_MS_MAX = 10_000
 
 /** The first bytes of an answer on a connection of its own, and what it was agreed to be. */
 async function overTls(
@@ -153,11 +155,17 @@ export const connectionChecks: readonly Check[] = [
         await stream.until('an answer', () => stream.reset() !== undefined)
         return stream.status()
       }
-      deepStrictEqual(await ask(), 200)
+      const answers = [await ask()]
       await world.e2e.admin.api.call('DELETE', `/v1/tokens/${id}`)
-      deepStrictEqual(await ask(), 401)
+      const revokedAt = performance.now()
+      // It bites within the lease.
+      while (answers.at(-1) !== 401 && performance.now() - revokedAt < REVOKED_MS_MAX) {
+        answers.push(await ask())
+      }
+      deepStrictEqual([answers[0], answers.at(-1)], [200, 401])
       session.destroy()
-      deepStrictEqual(world.api.arrived.length, 1)
+      const carried = answers.filter((status) => status === 200)
+      deepStrictEqual(world.api.arrived.length, carried.length)
     },
   },
   {
