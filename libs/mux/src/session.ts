@@ -30,7 +30,7 @@ type Every = (intervalMs: number, task: () => void) => () => void
 
 const DEFAULTS: MuxLimits = {
   unreadBytesMax: 64 * 1024 * 1024,
-  streamsMax: 4096,
+  streamsMax: 16_384,
   pingIntervalMs: 3_000,
 }
 /** With this much not taken by the other side no stream is opened; with twice, it is given up. */
