@@ -112,6 +112,8 @@ export function holdLease(options: HoldLeaseOptions): Lease {
     confirmed: () =>
       new Promise((answer) => {
         waiting.set(answer, now())
+        // Nobody looks any more.
+        if (stopping.signal.aborted) answerWaiting(false)
       }),
     onLost: lost.subscribe,
     onRegained: regained.subscribe,

@@ -109,7 +109,8 @@ async function publishRun(
   for (let start = 0; start < events.length; start += WINDOW) {
     const window = events.slice(start, start + WINDOW)
     for (const [n, event] of window.entries()) {
-      if (event.pos !== pos + 1n + BigInt(n)) throw new Error(`the log goes on with ${event.pos}`)
+      if (event.pos !== pos + 1n + BigInt(n))
+        throw new Error(`behind ${pos + BigInt(n)} the log goes on with ${event.pos}`)
     }
     await stream.publish(
       window.map((event) => toBusMessage(service, at.epoch, event)),
