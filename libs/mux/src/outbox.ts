@@ -1,4 +1,3 @@
-import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { BufferPool } from './buffer-pool.ts'
 import { FrameType, HEADER_BYTES, writeHeader } from './frame.ts'
@@ -29,8 +28,6 @@ const NOTHING = new Uint8Array(0)
  */
 export class Outbox {
   readonly #socket: Duplex
-  /** What such a socket has called written is nowhere any more; another Duplex may have handed it on. */
-  readonly #recycles: boolean
   readonly #senders = new Set<Sender>()
   #batch: Buffer | undefined
   #used = 0
@@ -39,7 +36,6 @@ export class Outbox {
 
   constructor(socket: Duplex) {
     this.#socket = socket
-    this.#recycles = socket instanceof Socket
     socket.on('drain', () => this.#schedule())
   }
 
@@ -138,9 +134,7 @@ export class Outbox {
     if (batch === undefined || used === 0) return
     this.#batch = undefined
     this.#used = 0
-    const bytes = batch.subarray(0, used)
-    if (this.#recycles) this.#socket.write(bytes, () => batches.giveBack(batch))
-    else this.#socket.write(bytes)
+    batches.writeTo(this.#socket, batch, used)
   }
 
   #schedule(): void {

@@ -57,6 +57,12 @@ export function parseRecord(record: Uint8Array): ParsedRecord {
   }
 }
 
+/** What the record says; `undefined` where it is no valid event. */
+export function eventOf(record: Uint8Array): AuditEvent | undefined {
+  const parsed = parseRecord(record)
+  return parsed.valid ? parsed.event : undefined
+}
+
 /** The form in which a text is searched for: as it would have been stored. */
 export function searchableText(text: string): string {
   // PostgreSQL has no NUL in text and no halves of surrogate pairs in UTF-8.

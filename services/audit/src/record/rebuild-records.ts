@@ -1,7 +1,7 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { AuditDatabase } from '../database.ts'
 import { lockForWriting } from '../log/log-head.ts'
-import { parseRecord } from './audit-event.ts'
+import { eventOf } from './audit-event.ts'
 import { insertRecords } from './record-rows.ts'
 
 export type RecordsReport = {
@@ -53,15 +53,12 @@ async function foldAgain(tx: Transaction<AuditDatabase>): Promise<number> {
       select idx::text as idx, producer_id::text as producer_id, body,
         to_char(stored_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as stored_at
       from entry where idx >= ${folded} order by entry.idx limit ${BATCH}`.execute(tx)
-    const records = rows.map((row) => {
-      const parsed = parseRecord(row.body)
-      return {
-        idx: Number(row.idx),
-        producerId: row.producer_id,
-        storedAt: row.stored_at,
-        event: parsed.valid ? parsed.event : undefined,
-      }
-    })
+    const records = rows.map((row) => ({
+      idx: Number(row.idx),
+      producerId: row.producer_id,
+      storedAt: row.stored_at,
+      event: eventOf(row.body),
+    }))
     await insertRecords(tx, records, FOLDED)
     folded += rows.length
     if (rows.length < BATCH) return folded

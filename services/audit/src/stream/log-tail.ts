@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { AuditDatabase } from '../database.ts'
-import { type AuditEvent, parseRecord } from '../record/audit-event.ts'
+import { eventOf } from '../record/audit-event.ts'
 import type { IndexedEntry } from '../record/log-entry.ts'
 import type { RecentEntries } from './recent-entries.ts'
 
@@ -52,9 +52,4 @@ export function createLogTail(db: Kysely<AuditDatabase>, recent: RecentEntries) 
       return head.epoch
     },
   }
-}
-
-function eventOf(body: Uint8Array): AuditEvent | undefined {
-  const parsed = parseRecord(body)
-  return parsed.valid ? parsed.event : undefined
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { parseRecord } from '../record/audit-event.ts'
+import { eventOf } from '../record/audit-event.ts'
 import { toStreamMessage } from './stream-message.ts'
 
 const bodyOf = (cluster: unknown) =>
@@ -14,11 +14,8 @@ const bodyOf = (cluster: unknown) =>
       annotations: cluster === undefined ? {} : { 'postern.dev/cluster': cluster },
     }),
   )
-const messageOf = (body: Buffer) => {
-  const parsed = parseRecord(body)
-  const event = parsed.valid ? parsed.event : undefined
-  return toStreamMessage('postern.internal/audit', { index: 4, body, event })
-}
+const messageOf = (body: Buffer) =>
+  toStreamMessage('postern.internal/audit', { index: 4, body, event: eventOf(body) })
 
 test('a record goes out under its cluster, as the very bytes that were hashed', () => {
   const body = bodyOf('prod-1')

@@ -1,4 +1,3 @@
-import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { HeaderLines, IncomingHead, ResponseHead } from '@postern/kube-http'
 import { BufferPool } from '@postern/mux'
@@ -163,18 +162,14 @@ export class Http1Exchange implements FrontRequest {
     const { socket } = this.#host
     const [first = ''] = parts
     if (parts.length === 1) socket.write(first, 'latin1', onSent)
-    else if (bytes <= SMALL_BYTES || !(socket instanceof Socket)) {
+    else if (bytes <= SMALL_BYTES) {
       const batch = Buffer.allocUnsafe(bytes)
       fill(batch, parts)
       socket.write(batch, onSent)
     } else {
-      // What a socket has called written it needs no longer; another Duplex may have handed it on.
       const batch = batches.take()
       fill(batch, parts)
-      socket.write(batch.subarray(0, bytes), () => {
-        batches.giveBack(batch)
-        onSent?.()
-      })
+      batches.writeTo(socket, batch, bytes, onSent)
     }
   }
 

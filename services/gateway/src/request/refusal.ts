@@ -14,6 +14,12 @@ export type Refusal = {
 const RENEW =
   'Sign in again with "postern login", or download a new kubeconfig from the Postern console.'
 
+const UNKNOWN_TOKEN = {
+  code: 401,
+  message: `your token was revoked or is not known here. ${RENEW}`,
+  close: true,
+} as const
+
 export const refusals = {
   leaseLost: {
     code: 503,
@@ -32,17 +38,9 @@ export const refusals = {
     message: `the request needs exactly one Authorization header with a bearer token. ${RENEW}`,
     close: true,
   },
-  unknownToken: {
-    code: 401,
-    message: `your token was revoked or is not known here. ${RENEW}`,
-    close: true,
-  },
+  unknownToken: UNKNOWN_TOKEN,
   /** It was made by somebody else, and never will be known. */
-  foreignToken: {
-    code: 401,
-    message: `your token was revoked or is not known here. ${RENEW}`,
-    close: true,
-  },
+  foreignToken: { ...UNKNOWN_TOKEN },
   userDisabled: {
     code: 401,
     message: 'your user was disabled. Ask an administrator of Postern.',
