@@ -7,7 +7,10 @@ import type {
 
 type CallOptions = { readonly signal?: AbortSignal; readonly deadlineMs?: number }
 
-/** What a reader needs of `clients.of(EventLogServiceDefinition, service)`. */
+/** Ways to one and the same owner that share no connection. */
+export type Paths<Client> = readonly [Client, ...(readonly Client[])]
+
+/** What a reader needs of each of `clients.paths(EventLogServiceDefinition, service)`. */
 export type EventLogClient = {
   readonly followEvents: (
     request: FollowEventsRequest,

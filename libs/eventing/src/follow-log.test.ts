@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { GroupCreated } from '@postern/proto/postern/identity/events/v1/events'
 import { createSilentLog } from '@postern/telemetry/testing'
 import fc from 'fast-check'
@@ -71,20 +72,22 @@ test('however appends, broken streams and restores fall together, the state is t
         service: 'identity',
         codec,
         log: createSilentLog(),
-        client: {
-          async *followEvents({ after }) {
-            for (let pos = Number(after); ; ) {
-              const run = owner.runAfter(pos, 3)
-              await s.schedule(Promise.resolve(), 'run')
-              const now = isNext
-              isNext = 'go on'
-              if (now === 'break') throw new Error('the connection broke')
-              if (now === 'end') return
-              yield run
-              pos += run.events.length
-            }
+        paths: [
+          {
+            async *followEvents({ after }) {
+              for (let pos = Number(after); ; ) {
+                const run = owner.runAfter(pos, 3)
+                await s.schedule(Promise.resolve(), 'run')
+                const now = isNext
+                isNext = 'go on'
+                if (now === 'break') throw new Error('the connection broke')
+                if (now === 'end') return
+                yield run
+                pos += run.events.length
+              }
+            },
           },
-        },
+        ],
         onReset: () => {
           state = []
           shown = undefined
@@ -139,11 +142,15 @@ test('nothing of the past is shown: the head is reached before anyone is told', 
     service: 'identity',
     codec,
     log: createSilentLog(),
-    client: {
-      async *followEvents({ after }) {
-        for (let pos = Number(after); pos < owner.log.length; pos += 3) yield owner.runAfter(pos, 3)
+    paths: [
+      {
+        async *followEvents({ after }) {
+          for (let pos = Number(after); pos < owner.log.length; pos += 3) {
+            yield owner.runAfter(pos, 3)
+          }
+        },
       },
-    },
+    ],
     onReset: () => undefined,
     onEvents: (_events, { pos }) => {
       if (follower.caughtUp) told.push(pos)
@@ -153,4 +160,40 @@ test('nothing of the past is shown: the head is reached before anyone is told', 
   await follower.reach({ epoch: 'e1', pos: 10n }, 60_000)
   follower.stop()
   expect(told).toEqual([10n])
+})
+
+test('what a path that hangs does not bring comes by the other, which is not tried before', async () => {
+  const owner = createOwner()
+  owner.append()
+  const opened: string[] = []
+  const bringing = (name: string, hangs: () => boolean) => ({
+    async *followEvents({ after }: { after: bigint }, { signal }: { signal?: AbortSignal } = {}) {
+      opened.push(name)
+      yield owner.runAfter(Number(after), 3)
+      if (!hangs()) return
+      await once(signal ?? expect.unreachable(), 'abort')
+      throw new Error('nothing came')
+    },
+  })
+  let hasHung = false
+  const follower = followLog<Event>({
+    service: 'identity',
+    codec,
+    log: createSilentLog(),
+    paths: [
+      bringing('first', () => {
+        hasHung = true
+        return true
+      }),
+      bringing('second', () => false),
+    ],
+    onReset: () => undefined,
+    onEvents: () => undefined,
+  })
+  await follower.reach({ epoch: 'e1', pos: 1n }, 60_000)
+  expect([hasHung, opened]).toEqual([true, ['first']])
+  owner.append()
+  await follower.reach({ epoch: 'e1', pos: 2n }, 2_000)
+  follower.stop()
+  expect(opened.slice(0, 2)).toEqual(['first', 'second'])
 })

@@ -4,7 +4,7 @@ import type { Log } from '@postern/telemetry'
 import type { EventCodec } from './codec.ts'
 import type { DomainEvent } from './decider.ts'
 import { decodeRecorded } from './decode-recorded.ts'
-import type { EventLogClient } from './event-log-client.ts'
+import type { EventLogClient, Paths } from './event-log-client.ts'
 import { type LogPosition, NOWHERE, takeRun } from './follower-position.ts'
 import { pauseUnless } from './pause.ts'
 import type { Recorded } from './recorded.ts'
@@ -14,7 +14,8 @@ import { fromRecordedEvent } from './wire.ts'
 export type FollowLogOptions<Event extends DomainEvent> = {
   /** Whose log: "policy". */
   readonly service: string
-  readonly client: Pick<EventLogClient, 'followEvents'>
+  /** Ways to its owner that share nothing: while one hangs or fails, the next is tried. */
+  readonly paths: Paths<Pick<EventLogClient, 'followEvents'>>
   readonly codec: Pick<EventCodec<Event>, 'decode'>
   /**
    * A contiguous run, in order; `position` is where the log stands after it. Types that the codec does
@@ -34,7 +35,8 @@ export type LogFollower = {
   /** Whether the head was reached since the last reset: what is folded is no moment of the past. */
   readonly caughtUp: boolean
   /**
-   * Resolves when everything up to there was applied; asks the owner at once where it waits to ask again.
+   * Resolves when everything up to there was applied. Asks the owner at once where it waits to ask again,
+   * and by another path where nothing comes by this one.
    * @throws Error when that does not happen in time
    */
   reach(position: LogPosition, timeoutMs: number): Promise<void>
@@ -43,6 +45,8 @@ export type LogFollower = {
 
 /** The owner says something every second; one that is silent for so long is asked anew. */
 const SILENCE_MS_MAX = 3000
+/** What is known to be in the log comes within so long. A quarter of a lease: there is time for another path. */
+const OVERDUE_MS = 500
 const RETRY_MS = 100
 const RETRY_MS_MAX = 2000
 /** A stream that lasted so long may be opened again at once when it ends. */
@@ -55,11 +59,12 @@ const LASTED_MS = 1000
 export function followLog<Event extends DomainEvent>(
   options: FollowLogOptions<Event>,
 ): LogFollower {
-  const { service, client, codec, onEvents, onReset, onCaughtUp } = options
+  const { service, paths, codec, onEvents, onReset, onCaughtUp } = options
   const log = options.log.child({ component: 'follower', follows: service })
   const stopping = new AbortController()
   const moved = createWaker()
   const hurry = createWaker()
+  const overdue = createWaker()
   let at = NOWHERE
   let caughtUp = false
 
@@ -92,9 +97,10 @@ export function followLog<Event extends DomainEvent>(
     return !isStuck
   }
 
-  const followOnce = async (): Promise<void> => {
+  const followOnce = async (client: Pick<EventLogClient, 'followEvents'>): Promise<void> => {
     const silent = new AbortController()
     const timer = setTimeout(() => silent.abort(), SILENCE_MS_MAX)
+    const forget = overdue.subscribe(() => silent.abort())
     const signal = AbortSignal.any([stopping.signal, silent.signal])
     try {
       for await (const run of client.followEvents({ after: at.pos }, { signal })) {
@@ -106,19 +112,22 @@ export function followLog<Event extends DomainEvent>(
       throw error
     } finally {
       clearTimeout(timer)
+      forget()
     }
   }
 
   const run = async (): Promise<void> => {
     let retryMs = RETRY_MS
+    let failures = 0
     while (!stopping.signal.aborted) {
       const openedAt = performance.now()
       let hasFailed = false
       try {
-        await followOnce()
+        await followOnce(paths[failures % paths.length] ?? paths[0])
       } catch (error) {
         if (stopping.signal.aborted) return
         hasFailed = true
+        failures += 1
         log.warn({ error: messageOf(error) }, 'the log could not be followed')
       }
       const hasLasted = performance.now() - openedAt >= LASTED_MS
@@ -140,12 +149,18 @@ export function followLog<Event extends DomainEvent>(
     async reach({ epoch, pos }, timeoutMs) {
       hurry.wake()
       const deadline = performance.now() + timeoutMs
-      while (at.epoch !== epoch || at.pos < pos) {
-        const leftMs = deadline - performance.now()
-        if (leftMs <= 0 || stopping.signal.aborted) {
-          throw new Error(`the log of ${service} was not followed up to ${pos} in time`)
+      const late = setInterval(() => overdue.wake(), OVERDUE_MS)
+      try {
+        while (at.epoch !== epoch || at.pos < pos) {
+          const leftMs = deadline - performance.now()
+          if (leftMs <= 0 || stopping.signal.aborted) {
+            throw new Error(`the log of ${service} was not followed up to ${pos} in time`)
+          }
+          await pauseUnless(moved.subscribe, leftMs, stopping.signal)
+          late.refresh()
         }
-        await pauseUnless(moved.subscribe, leftMs, stopping.signal)
+      } finally {
+        clearInterval(late)
       }
     },
     stop: () => stopping.abort(),

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { messageOf } from '@postern/errors'
 import type { Log } from '@postern/telemetry'
-import type { EventLogClient } from './event-log-client.ts'
+import type { EventLogClient, Paths } from './event-log-client.ts'
 import type { LogFollower } from './follow-log.ts'
 import { isLeaseValid, LEASE_MS, leaseAnswered, leaseAsked, NO_LEASE } from './lease-state.ts'
 import { createWaker } from './waker.ts'
@@ -9,7 +9,8 @@ import { createWaker } from './waker.ts'
 export type HoldLeaseOptions = {
   /** Whose log: "policy". */
   readonly service: string
-  readonly client: Pick<EventLogClient, 'renewLease'>
+  /** Ways to its owner that share nothing: it is asked by each, and the answer of one is enough. */
+  readonly paths: Paths<Pick<EventLogClient, 'renewLease'>>
   readonly follower: Pick<LogFollower, 'position' | 'reach'>
   readonly log: Log
   /** Milliseconds on a clock that never goes back: `createLeaseClock()`. */
@@ -37,10 +38,11 @@ const AT_ONCE_MAX = 3
 
 /**
  * Proves, again every half second, that the follower has applied everything. Only the owner itself can
- * say so, over mutual TLS: an answer that another could forge would hide a revocation.
+ * say so, over mutual TLS: an answer that another could forge would hide a revocation. It is asked by
+ * independent paths at once, so that no connection that hangs costs the lease.
  */
 export function holdLease(options: HoldLeaseOptions): Lease {
-  const { service, client, follower, now } = options
+  const { service, paths, follower, now } = options
   const log = options.log.child({ component: 'lease', follows: service })
   const stopping = new AbortController()
   const lost = createWaker()
@@ -77,7 +79,7 @@ export function holdLease(options: HoldLeaseOptions): Lease {
     }
   }
 
-  const renew = async (): Promise<void> => {
+  const renew = async (client: Pick<EventLogClient, 'renewLease'>): Promise<void> => {
     for (let tried = 0; tried < AT_ONCE_MAX && !stopping.signal.aborted; tried += 1) {
       const nonce = randomUUID()
       const { epoch, pos: applied } = follower.position()
@@ -98,9 +100,11 @@ export function holdLease(options: HoldLeaseOptions): Lease {
   }
 
   const renewAgain = (): void => {
-    renew().catch((error: unknown) => {
-      log.debug({ error: messageOf(error) }, 'a lease was not renewed')
-    })
+    for (const client of paths) {
+      renew(client).catch((error: unknown) => {
+        log.debug({ error: messageOf(error) }, 'a lease was not renewed')
+      })
+    }
   }
 
   renewAgain()

@@ -22,7 +22,7 @@ if (role === 'projector') {
   let wrong = ''
   followLog<LedgerEvent>({
     service: 'ledger',
-    client: clientOf(ledger),
+    paths: [clientOf(ledger)],
     codec,
     log,
     onReset: () => {

@@ -8,6 +8,7 @@ import {
   holdLease,
   type Lease,
   type LogFollower,
+  type Paths,
   type Recorded,
 } from '@postern/eventing'
 import { createDatabase, createKillableNats, type KillableNats } from '@postern/fixtures'
@@ -77,12 +78,13 @@ async function append(count: number, at = owner): Promise<bigint> {
   return last
 }
 
-function follow(client = clientOf(owner)) {
+function follow(...paths: EventLogClient[]) {
+  const [first = clientOf(owner), ...others] = paths
   const events: Recorded<LedgerEvent>[] = []
   const resets: string[] = []
   const follower = followLog<LedgerEvent>({
     service: 'ledger',
-    client,
+    paths: [first, ...others],
     codec,
     log,
     onEvents: (batch) => void events.push(...batch),
@@ -95,8 +97,14 @@ function follow(client = clientOf(owner)) {
   return { follower, events, resets }
 }
 
-function hold(client: EventLogClient, follower: LogFollower): Lease {
-  const lease = holdLease({ service: 'ledger', client, follower, log, now: createLeaseClock() })
+function hold(paths: Paths<EventLogClient>, follower: LogFollower): Lease {
+  const lease = holdLease({
+    service: 'ledger',
+    paths,
+    follower,
+    log,
+    now: createLeaseClock(),
+  })
   closing.push(() => lease.stop())
   return lease
 }
@@ -231,7 +239,7 @@ test('a reader that cannot fold an event begins anew and holds no lease meanwhil
   let applied = 0
   const follower = followLog<LedgerEvent>({
     service: 'ledger',
-    client: clientOf(owner),
+    paths: [clientOf(owner)],
     codec,
     log,
     onEvents: (batch) => {
@@ -257,7 +265,7 @@ test('a lease needs no bus, ends when the owner is gone, and comes back', async 
   const client = clientOf(owner)
   const { follower } = follow(client)
   const changes: string[] = []
-  const lease = hold(client, follower)
+  const lease = hold([client], follower)
   lease.onLost(() => changes.push('lost'))
   lease.onRegained(() => changes.push('regained'))
   await until(() => lease.valid())
@@ -271,13 +279,28 @@ test('a lease needs no bus, ends when the owner is gone, and comes back', async 
   expect(changes).toEqual(['regained', 'lost', 'regained'])
 }, 30_000)
 
+test('a lease holds while one path to the owner is broken, whichever it is, and events go on', async () => {
+  await owner.start()
+  const paths = [clientOf(owner), clientOf(owner)] as const
+  const { follower } = follow(...paths)
+  const lease = hold(paths, follower)
+  await until(() => lease.valid())
+  for (const broken of paths) {
+    broken.cut = true
+    const last = await append(1)
+    await until(() => follower.position().pos === last)
+    await expectValidFor(lease, 3000)
+    broken.cut = false
+  }
+}, 30_000)
+
 test('without the database there is no lease, though the owner still answers', async () => {
   await append(1)
   const broken = await open()
   await broken.start()
   const client = clientOf(broken)
   const { follower } = follow(client)
-  const lease = hold(client, follower)
+  const lease = hold([client], follower)
   await until(() => lease.valid())
   await broken.db.destroy()
   await until(() => !lease.valid(), 4000)
@@ -289,7 +312,7 @@ test('a reader that hears nothing gets no lease on a log that moved on', async (
   const reading = clientOf(owner)
   const { follower } = follow(reading)
   await until(() => follower.caughtUp)
-  const lease = hold(clientOf(owner), follower)
+  const lease = hold([clientOf(owner)], follower)
   await until(() => lease.valid())
   reading.cut = true
   await append(1)

@@ -99,7 +99,7 @@ test.each([
     const client = clientOf(owner)
     const follower = followLog<LedgerEvent>({
       service: 'ledger',
-      client,
+      paths: [client],
       codec,
       log,
       onReset: () => {
@@ -108,7 +108,13 @@ test.each([
       onEvents: (events) => void groups.push(...events.map(({ event }) => event.groupId)),
     })
     closing.push(() => follower.stop())
-    const lease = holdLease({ service: 'ledger', client, follower, log, now: createLeaseClock() })
+    const lease = holdLease({
+      service: 'ledger',
+      paths: [client],
+      follower,
+      log,
+      now: createLeaseClock(),
+    })
     closing.push(() => lease.stop())
     let leasesLost = 0
     await until(() => lease.valid())

@@ -50,7 +50,7 @@ export function createReplica(needs: ReplicaNeeds): Replica {
   }
   const common = (service: ReplicatedLog) => ({
     service,
-    client: clients.of(EventLogServiceDefinition, service),
+    paths: clients.paths(EventLogServiceDefinition, service),
     log,
   })
 

@@ -1,7 +1,7 @@
 import {
   type DomainEvent,
   type EventCodec,
-  type EventLogClient,
+  type FollowLogOptions,
   followLog,
   type LogFollower,
   type Recorded,
@@ -11,7 +11,7 @@ import type { ReplicatedLog } from './replica.ts'
 
 export type ReplicatedLogNeeds<State, Event extends DomainEvent> = {
   readonly service: ReplicatedLog
-  readonly client: EventLogClient
+  readonly paths: FollowLogOptions<Event>['paths']
   readonly log: Log
   readonly codec: Pick<EventCodec<Event>, 'decode'>
   readonly empty: State
@@ -41,7 +41,7 @@ export function readLog<State, Event extends DomainEvent>(
 
   const follower = followLog<Event>({
     service,
-    client: needs.client,
+    paths: needs.paths,
     log,
     codec: needs.codec,
     onReset() {

@@ -88,8 +88,9 @@ export function createMemoryLogs(at: () => Date = () => new Date()): MemoryLogs 
   })
   return {
     clients: {
-      of: ((_: unknown, service: ReplicatedLog) =>
-        clientOf(service)) as unknown as RpcClients['of'],
+      paths: ((_: unknown, service: ReplicatedLog) => [
+        clientOf(service),
+      ]) as unknown as RpcClients['paths'],
       close: () => undefined,
     } as RpcClients,
     append(service, ...events) {

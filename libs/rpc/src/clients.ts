@@ -13,13 +13,18 @@ import { type CallSettings, createClientMiddleware } from './client-middleware.t
 /** The services that others call. */
 export type ServiceName = 'identity' | 'policy' | 'session' | 'tunnel-broker' | 'audit'
 
-/** One connection per service, made at first use; the other side's SPIFFE ID is checked. */
+/** Connections are made at first use; the other side's SPIFFE ID is checked. */
 export type RpcClients = {
   /** Calls time out after 5 s unless the call says otherwise; idempotent ones are retried. */
   of<Definition extends CompatServiceDefinition>(
     definition: Definition,
     service: ServiceName,
   ): Client<Definition, CallSettings>
+  /** That client, and one over a second connection that shares nothing with the first: it works while that one hangs. */
+  paths<Definition extends CompatServiceDefinition>(
+    definition: Definition,
+    service: ServiceName,
+  ): readonly [Client<Definition, CallSettings>, Client<Definition, CallSettings>]
   close(): void
 }
 
@@ -51,11 +56,14 @@ const CHANNEL_OPTIONS = {
 /** Never fails because the other side is down. Renewed certificates are used by new connections. */
 export function createRpcClients(needs: RpcClientsNeeds): RpcClients {
   const { identity, trustDomain, addresses } = needs
-  const channels = new Map<ServiceName, Channel>()
+  const channels = {
+    first: new Map<ServiceName, Channel>(),
+    second: new Map<ServiceName, Channel>(),
+  }
   const factory = createClientFactory().use(createClientMiddleware())
 
-  function channelTo(service: ServiceName): Channel {
-    const existing = channels.get(service)
+  function channelTo(service: ServiceName, path: keyof typeof channels): Channel {
+    const existing = channels[path].get(service)
     if (existing !== undefined) return existing
     const address = addresses[service]
     if (address === undefined) throw new Error(`the address of ${service} is not configured`)
@@ -67,15 +75,21 @@ export function createRpcClients(needs: RpcClientsNeeds): RpcClients {
       ...CHANNEL_OPTIONS,
       'grpc.ssl_target_name_override': `${service}.${trustDomain}`,
     })
-    channels.set(service, channel)
+    channels[path].set(service, channel)
     return channel
   }
 
   return {
-    of: (definition, service) => factory.create(definition, channelTo(service)),
+    of: (definition, service) => factory.create(definition, channelTo(service, 'first')),
+    paths: (definition, service) => [
+      factory.create(definition, channelTo(service, 'first')),
+      factory.create(definition, channelTo(service, 'second')),
+    ],
     close() {
-      for (const channel of channels.values()) channel.close()
-      channels.clear()
+      for (const opened of Object.values(channels)) {
+        for (const channel of opened.values()) channel.close()
+        opened.clear()
+      }
     },
   }
 }

@@ -81,6 +81,42 @@ export function revocationWhenBroken(world: () => E2eWorld): void {
       expect(answer.status).toBe(403)
     })
 
+    test('one of the two connections to each service hangs: access goes on, and a revocation still cuts', async () => {
+      const proxies = await proxiesToServices(world())
+      const settings = Object.fromEntries(
+        proxies.map(({ setting, proxy }) => [setting, proxy.address]),
+      )
+      const gateway = await startGatewayProcess(world(), 'half-cut', { settings })
+      try {
+        const followed = proxies.filter(({ setting }) => setting !== 'POSTERN_AUDIT_ADDRESS')
+        for (const round of ['first', 'second']) {
+          await eventually('two connections to each service', 60_000, async () => {
+            expect(followed.map(({ proxy }) => proxy.open)).toEqual(followed.map(() => 2))
+          })
+          const user = `half-cut-${round}`
+          const token = await granted(user)
+          const [exec, watch] = await bothStreams(world(), token, { gatewayUrl: gateway.url })
+          // The one that is left is the oldest of the next round.
+          for (const { proxy } of followed) proxy.hangOldest()
+          const hungAt = performance.now()
+          while (performance.now() - hungAt < 2 * LEASE_MS) {
+            expect((await gateway.ask(token, { path: PODS })).status).toBe(200)
+          }
+          await world().admin.api.call('DELETE', `/v1/grants/${user}`)
+          const revokedAt = performance.now()
+          for (const { ended } of [exec, watch]) {
+            const { at, text } = await ended
+            expect(text).toMatch(/Postern ended this stream: .*no grant/)
+            expect(at - revokedAt).toBeLessThan(LEASE_MS + SLACK_MS)
+          }
+          expect((await gateway.ask(token, { path: PODS })).status).toBe(403)
+        }
+      } finally {
+        await gateway.kill()
+        for (const { proxy } of proxies) await proxy.close()
+      }
+    })
+
     test('a gateway that hears nothing any more serves nothing: what is revoked behind its back ends with its lease', async () => {
       const proxies = await proxiesToServices(world())
       const settings = Object.fromEntries(

@@ -11,6 +11,10 @@ export type TcpProxy = {
   /** A black hole: connections stay open and take what is sent, new ones too; nothing arrives, nobody is told. */
   freeze(): void
   thaw(): void
+  /** A black hole for the oldest of the connections that are open; the others and new ones are carried. */
+  hangOldest(): void
+  /** How many connections are open. */
+  readonly open: number
   /** From now on one bit of what goes to the target is another. */
   damage(how: boolean): void
   /** From now on everything takes so long, more or less by the jitter at most; the order stays. */
@@ -34,7 +38,12 @@ type Faults = {
   jitterMs: number
 }
 
-type Pair = { readonly client: Socket; readonly upstream: Socket; isHalfOpen: boolean }
+type Pair = {
+  readonly client: Socket
+  readonly upstream: Socket
+  isHalfOpen: boolean
+  isHung: boolean
+}
 
 export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   const pairs = new Set<Pair>()
@@ -47,7 +56,7 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   }
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     const upstream = connect({ ...target, allowHalfOpen: true, noDelay: true })
-    const pair: Pair = { client, upstream, isHalfOpen: false }
+    const pair: Pair = { client, upstream, isHalfOpen: false, isHung: false }
     pairs.add(pair)
     const over = () => {
       if (!pair.isHalfOpen) for (const socket of [client, upstream]) socket.destroy()
@@ -57,11 +66,12 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
       socket.on('error', () => {})
       socket.once('close', over)
     }
-    carry(client, upstream, faults, (chunk) => {
+    const isHeld = () => faults.isFrozen || pair.isHung
+    carry(client, upstream, { faults, isHeld }, (chunk) => {
       note(chunk)
       return faults.isDamaging ? damaged(chunk) : chunk
     })
-    carry(upstream, client, faults, (chunk) => {
+    carry(upstream, client, { faults, isHeld }, (chunk) => {
       note(chunk)
       return chunk
     })
@@ -84,6 +94,15 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     thaw() {
       faults.isFrozen = false
       for (const socket of sockets()) socket.resume()
+    },
+    hangOldest() {
+      const [pair] = pairs
+      if (pair === undefined) throw new Error('no connection is open')
+      pair.isHung = true
+      for (const socket of [pair.client, pair.upstream]) socket.pause()
+    },
+    get open() {
+      return pairs.size
     },
     damage(how) {
       faults.isDamaging = how
@@ -109,15 +128,20 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
 }
 
 /** One direction. */
-function carry(from: Socket, to: Socket, faults: Faults, change: (chunk: Buffer) => Buffer): void {
+function carry(
+  from: Socket,
+  to: Socket,
+  { faults, isHeld }: { readonly faults: Faults; readonly isHeld: () => boolean },
+  change: (chunk: Buffer) => Buffer,
+): void {
   let underWayBytes = 0
   const line = createLine(faults)
   const goOn = () => {
-    if (underWayBytes <= UNDER_WAY_BYTES_MAX && !to.writableNeedDrain && !faults.isFrozen) {
+    if (underWayBytes <= UNDER_WAY_BYTES_MAX && !to.writableNeedDrain && !isHeld()) {
       from.resume()
     }
   }
-  if (faults.isFrozen) from.pause()
+  if (isHeld()) from.pause()
   from.on('data', (chunk: Buffer) => {
     underWayBytes += chunk.length
     if (underWayBytes > UNDER_WAY_BYTES_MAX) from.pause()

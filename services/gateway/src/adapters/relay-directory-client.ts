@@ -12,7 +12,7 @@ export function followRelays(needs: { clients: RpcClients; log: Log }) {
   const relays = new Map<string, string>()
   const follower = followLog({
     service: 'tunnel-broker',
-    client: clients.of(EventLogServiceDefinition, 'tunnel-broker'),
+    paths: clients.paths(EventLogServiceDefinition, 'tunnel-broker'),
     log,
     codec,
     onEvents: (events) => {

@@ -14,8 +14,8 @@ export function followSessions(needs: {
   onLease(): void
 }) {
   const { clients, log } = needs
-  const client = clients.of(EventLogServiceDefinition, 'session')
-  const common = { service: 'session', client, log }
+  const paths = clients.paths(EventLogServiceDefinition, 'session')
+  const common = { service: 'session', paths, log }
   const follower = followLog({
     ...common,
     codec: sessionCodec,
