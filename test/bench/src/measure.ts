@@ -3,6 +3,7 @@ import { type LoadRun, planLoads } from './lines/measure-loads.ts'
 import { type NeighbourRun, planNeighbours } from './lines/measure-neighbours.ts'
 import { planWatches, type WatchRun } from './lines/measure-watches.ts'
 import { planWork, type WorkRun } from './lines/measure-work.ts'
+import { planWarmUp } from './lines/warm-up.ts'
 import { describeMachine } from './machine.ts'
 import type { Options } from './options.ts'
 import { runPlan } from './plan.ts'
@@ -36,6 +37,7 @@ export async function measure(
   const neighbours: NeighbourRun[] = []
   const scale: ScaleRun[] = []
   const plan = [
+    ...planWarmUp(world, { lines: choice.loads, stacks, quick }),
     ...planLoads(world, { lines: choice.loads, stacks, rounds, quick, into: loads }),
     // These give their stacks new processes, which the lines above are not to be the first to use.
     ...planWatches(world, { lines: choice.watches, stacks, rounds, quick, into: watches }),

@@ -2,7 +2,7 @@ import { optionsOf, UsageError } from '@postern/bootstrap'
 
 export const HELP = `npm run bench: Postern as it ships beside its peers, on this machine
 
-  npm run bench                       everything, about 25 minutes
+  npm run bench                       everything, about 26 minutes
   npm run bench -- --only get,list    only these lines
   npm run bench -- --stacks postern,go-tunnel-2
                                       only these stacks

@@ -9,7 +9,8 @@ export type LoadLine = {
   readonly stacks: readonly StackName[]
 }
 
-const LIST = '/api/v1/namespaces/bench/configmaps'
+/** 1 MiB of objects. */
+export const LIST = '/api/v1/namespaces/bench/configmaps'
 const GIB = 1024 * 1024 * 1024
 const TUNNELS: readonly StackName[] = ['go-tunnel-2', 'go-tunnel-tuned', 'go-tunnel-gathered']
 const STREAM_STACKS: readonly StackName[] = [
