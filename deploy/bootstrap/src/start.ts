@@ -77,11 +77,12 @@ async function start(
   const ca = readFileSync(platform.secrets.webCaFile, 'utf8')
   const signIn = { url: platform.apiUrl, ca, token: api.token }
   writeSecretFile(join(dir, 'cli.json'), JSON.stringify(signIn, undefined, 2))
+  const programs = building && (await step('program of the demo cluster', () => building))
   const memory = memoryOfTree(process.pid)
 
   const { label: labels } = DEMO
   const started = (stop: () => Promise<void>) => void stops.push(stop)
-  const cluster = await startCluster({ options, building, api, labels, step, say, log, started })
+  const cluster = await startCluster({ options, programs, api, labels, step, say, log, started })
   if (cluster !== undefined) {
     await step('demo user and kubeconfig', async () => {
       await prepareDemoUser(api, DEMO)

@@ -25,7 +25,7 @@ const DEMO = 'demo'
 export async function startCluster(needs: {
   options: StartOptions
   /** Of the demo cluster, where it is one that is built. */
-  building: Promise<KubeClusterPrograms> | undefined
+  programs: KubeClusterPrograms | undefined
   api: ApiClient
   labels: Readonly<Record<string, string>>
   step: Step
@@ -34,7 +34,7 @@ export async function startCluster(needs: {
   /** Called with how to stop what was started. */
   started: (stop: () => Promise<void>) => void
 }): Promise<JoinedCluster | undefined> {
-  const { options, building, api, labels, step, started } = needs
+  const { options, programs, api, labels, step, started } = needs
   const { dir, cluster, fresh } = options
   const outsideDir = join(dir, 'outside')
   const joinOutside = async (kubeconfig: string, name?: string) => {
@@ -63,8 +63,7 @@ export async function startCluster(needs: {
     started(() => bare.stop())
     return { ...(await joinOutside(bare.kubeconfig, `${DEMO}-api`)), hasPods: false }
   }
-  if (building === undefined) throw new Error('nobody builds the demo cluster')
-  const programs = await step('program of the demo cluster', () => building)
+  if (programs === undefined) throw new Error('nobody built the demo cluster')
   const demo = await step('demo cluster', () =>
     startDemoCluster({ dir: join(dir, 'cluster'), programs }),
   )
