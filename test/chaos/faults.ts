@@ -5,7 +5,8 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { ClientOptions } from './src/clients/client.ts'
 import { createHttp1Client } from './src/clients/http1-client.ts'
 import { createHttp2Client } from './src/clients/http2-client.ts'
-import { failedOf, type Load, startLoad } from './src/clients/load.ts'
+import { openKubectlLogs } from './src/clients/kubectl-streams.ts'
+import { type Asked, failedOf, type Load, startLoad } from './src/clients/load.ts'
 import { type ChaosWorld, PODS } from './src/world/chaos-world.ts'
 import type { RestartableRelay } from './src/world/restartable-relay.ts'
 
@@ -18,6 +19,16 @@ const BACK_MS_MAX = 60_000
 const ANSWER_MS_MAX = 5_000
 
 type Readings = Load & { readonly count: number }
+
+/**
+ * What failed although its answer had not begun to arrive when something was struck. What had begun breaks,
+ * and no client repeats it: to end it clean would make half an answer a whole one.
+ */
+const failedUnbegun = (asked: readonly Asked[], ...struckAt: readonly number[]) =>
+  failedOf(asked).filter(
+    ({ status, sentAt, ms }) =>
+      status !== 'broken' || !struckAt.some((at) => sentAt < at && at < sentAt + ms),
+  )
 
 /** What breaks between gateways, relays and agents, and what users see of it. */
 export function faults(world: () => ChaosWorld): void {
@@ -98,26 +109,54 @@ export function faults(world: () => ChaosWorld): void {
       expect(asked.filter(({ repeated }) => repeated.length > 0)).toEqual([])
     })
 
-    test('connections that are lost, all at once and again and again, end no read', async () => {
+    test('connections that are lost, all at once and again and again, end no read that nothing has come of yet', async () => {
       await untilServed()
       const readings = readers(6)
+      const cutAt: number[] = []
       for (let n = 1; n <= 3; n += 1) {
+        cutAt.push(performance.now())
         for (const wire of wires()) wire.cut()
         await untilServedSince(performance.now(), readings)
       }
-      expect(failedOf(await readings.stop())).toEqual([])
+      expect(failedUnbegun(await readings.stop(), ...cutAt)).toEqual([])
     })
 
     test('a relay is killed: a read costs at most one repetition', async () => {
       const relay = await carrier()
       const readings = readers(6)
       await untilServedSince(performance.now(), readings)
+      const killedAt = performance.now()
       await relay.current().kill('SIGKILL')
       await untilServedSince(performance.now(), readings)
       const asked = await readings.stop()
       await relay.start()
-      expect(failedOf(asked)).toEqual([])
+      expect(failedUnbegun(asked, killedAt)).toEqual([])
       expect(asked.filter(({ repeated }) => repeated.length > 1)).toEqual([])
+    })
+
+    /** kubectl logs -f over both protocols while something is lost, and how each ended. */
+    const logsWhile = async (lose: () => Promise<void>) => {
+      const running = [
+        await openKubectlLogs(world(), target(), 'HTTP/1.1'),
+        await openKubectlLogs(world(), target(), 'HTTP/2'),
+      ]
+      try {
+        await lose()
+        return await Promise.all(running.map(({ ended }) => ended))
+      } finally {
+        await Promise.all(running.map((one) => one.kill()))
+      }
+    }
+    const expectBroken = (logs: Awaited<ReturnType<typeof logsWhile>>) => {
+      const [http1, http2] = logs
+      expect(http1).toMatchObject({ code: 1, stderr: expect.stringContaining('unexpected EOF') })
+      expect(http2).toMatchObject({ code: 1, stderr: expect.stringContaining('INTERNAL_ERROR') })
+    }
+
+    test('a relay is killed: a log that was followed through it breaks, and never looks complete', async () => {
+      const relay = await carrier()
+      expectBroken(await logsWhile(() => relay.current().kill('SIGKILL')))
+      await relay.start()
     })
 
     test.each([
@@ -135,13 +174,13 @@ export function faults(world: () => ChaosWorld): void {
       const relay = await carrier()
       const readings = readers(2)
       await untilServedSince(performance.now(), readings)
-      strike(relay)
       const struckAt = performance.now()
+      strike(relay)
       await untilServedSince(struckAt + SILENT_MS_MAX, readings)
       const asked = await readings.stop()
       for (const wire of [relay.agentWire, relay.gatewayWire]) wire.thaw()
 
-      expect(failedOf(asked)).toEqual([])
+      expect(failedUnbegun(asked, struckAt)).toEqual([])
       const later = asked.filter(({ sentAt }) => sentAt > struckAt + SILENT_MS_MAX)
       expect(later.filter(({ repeated }) => repeated.length > 0)).toEqual([])
       for (const { ms } of later) expect(ms).toBeLessThan(ANSWER_MS_MAX)
@@ -188,9 +227,9 @@ export function faults(world: () => ChaosWorld): void {
       await untilServed()
     })
 
-    test('the agents are killed: within 2 s everybody is told that there is none', async () => {
+    test('the agents are killed: logs that were followed break, and within 2 s everybody is told that there is none', async () => {
       await untilServed()
-      await world().agents.stop()
+      expectBroken(await logsWhile(() => world().agents.stop()))
       // Sent into a tunnel whose end has not arrived yet, at most.
       const first = await get()
       expect(first.ms).toBeLessThan(OFFLINE_MS_MAX)

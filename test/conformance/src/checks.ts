@@ -8,6 +8,7 @@ import { auditChecks } from './checks/audit.ts'
 import { connectionChecks } from './checks/connections.ts'
 import { credentialChecks } from './checks/credentials.ts'
 import { differentialChecks } from './checks/differential.ts'
+import { endChecks } from './checks/ends.ts'
 import { errorChecks } from './checks/errors.ts'
 import { escalationChecks } from './checks/escalation.ts'
 import { headerChecks } from './checks/headers.ts'
@@ -33,6 +34,7 @@ export function wordedChecks(generated: Generated): Check[] {
     ...upgradeChecks(generated),
     ...kubectlStreamChecks,
     ...streamingChecks(generated),
+    ...endChecks,
     ...errorChecks(generated),
     ...connectionChecks,
     ...selfReviewChecks,

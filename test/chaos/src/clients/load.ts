@@ -50,5 +50,5 @@ export function startLoad(askers: readonly Asker[]): Load {
 
 /** Those that a user would have seen fail. */
 export function failedOf(asked: readonly Asked[]): readonly Asked[] {
-  return asked.filter(({ status }) => status === 'failed' || status >= 300)
+  return asked.filter(({ status }) => typeof status === 'string' || status >= 300)
 }

@@ -4,7 +4,8 @@ import type { Attempt, Client, Order } from './client.ts'
 
 /** What became of a request in the eyes of a client that repeats as client-go does by itself. */
 export type Outcome = {
-  readonly status: number | 'failed'
+  /** `broken`: after the answer had begun. */
+  readonly status: number | 'failed' | 'broken'
   readonly text: string
   /** Why each repetition was made. */
   readonly repeated: readonly string[]
@@ -54,7 +55,7 @@ export async function ask(client: Client, order: Order): Promise<Outcome> {
   try {
     return { status: attempt.status, text: await textOf(attempt.body), repeated }
   } catch (error) {
-    return { status: 'failed', text: `the answer broke: ${String(error)}`, repeated }
+    return { status: 'broken', text: String(error), repeated }
   }
 }
 
