@@ -77,7 +77,8 @@ async function start(
   const ca = readFileSync(platform.secrets.webCaFile, 'utf8')
   const signIn = { url: platform.apiUrl, ca, token: api.token }
   writeSecretFile(join(dir, 'cli.json'), JSON.stringify(signIn, undefined, 2))
-  const programs = building && (await step('program of the demo cluster', () => building))
+  const programs =
+    building && (await step('program of the demo cluster, compiled once', () => building))
   const memory = memoryOfTree(process.pid)
 
   const { label: labels } = DEMO

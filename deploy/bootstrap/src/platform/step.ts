@@ -12,11 +12,14 @@ export async function untilAllEnd<T>(steps: readonly Promise<T>[]): Promise<T[]>
   })
 }
 
-/** Prints each step with its time. Steps under way at the same time each get their own line. */
+const UNDER_WAY_MS = 20_000
+
+/** Prints each step with its time, one that takes long also while it is under way. Each line names its step: they overlap. */
 export function printedSteps(say: (line: string) => void): Step {
   return async (name, work) => {
     const began = performance.now()
     const seconds = () => pc.dim(`${((performance.now() - began) / 1000).toFixed(1)} s`)
+    const underWay = setInterval(() => say(`${pc.dim('…')} ${name} ${seconds()}`), UNDER_WAY_MS)
     try {
       const result = await work()
       say(`${pc.green('✓')} ${name} ${seconds()}`)
@@ -24,6 +27,8 @@ export function printedSteps(say: (line: string) => void): Step {
     } catch (error) {
       say(`${pc.red('✗')} ${name} ${seconds()}`)
       throw error
+    } finally {
+      clearInterval(underWay)
     }
   }
 }
