@@ -3,6 +3,8 @@ import { BufferPool } from './buffer-pool.ts'
 import { FrameType, HEADER_BYTES, writeHeader } from './frame.ts'
 
 export type Sender = {
+  /** It is among those that wait for their turn. */
+  waits: boolean
   /** Puts its next frame into the outbox. Answers whether there is more. */
   sendFrame(): boolean
 }
@@ -28,7 +30,8 @@ const NOTHING = new Uint8Array(0)
  */
 export class Outbox {
   readonly #socket: Duplex
-  readonly #senders = new Set<Sender>()
+  /** In the order of their turns. */
+  readonly #senders: Sender[] = []
   #batch: Buffer | undefined
   #used = 0
   #scheduled = false
@@ -46,7 +49,7 @@ export class Outbox {
 
   /** Whether bytes may go at once: the socket takes more, and nobody waits for a turn. */
   get isFree(): boolean {
-    return this.#senders.size === 0 && !this.#socket.writableNeedDrain && !this.#closed
+    return this.#senders.length === 0 && !this.#socket.writableNeedDrain && !this.#closed
   }
 
   /** How much the next frame of bytes may carry. */
@@ -79,13 +82,16 @@ export class Outbox {
   }
 
   add(sender: Sender): void {
-    if (this.#closed) return
-    this.#senders.add(sender)
+    if (this.#closed || sender.waits) return
+    sender.waits = true
+    this.#senders.push(sender)
     this.#schedule()
   }
 
   remove(sender: Sender): void {
-    this.#senders.delete(sender)
+    if (!sender.waits) return
+    sender.waits = false
+    this.#senders.splice(this.#senders.indexOf(sender), 1)
   }
 
   /** Writes what can be written now. */
@@ -94,7 +100,7 @@ export class Outbox {
     do {
       if (!this.#socket.writableNeedDrain) this.#takeTurns()
       this.#write()
-    } while (this.#senders.size > 0 && !this.#socket.writableNeedDrain)
+    } while (this.#senders.length > 0 && !this.#socket.writableNeedDrain)
   }
 
   /** Nothing is written any more. */
@@ -102,15 +108,15 @@ export class Outbox {
     this.#closed = true
     this.#batch = undefined
     this.#used = 0
-    this.#senders.clear()
+    this.#senders.length = 0
   }
 
   #takeTurns(): void {
-    for (const sender of this.#senders) {
-      if (this.#used + HEADER_BYTES + FRAME_BYTES_MIN > BATCH_BYTES) break
-      // Taken out and put in again: a Set goes on to what was added, so streams take turns.
-      this.#senders.delete(sender)
-      if (sender.sendFrame()) this.#senders.add(sender)
+    while (this.#used + HEADER_BYTES + FRAME_BYTES_MIN <= BATCH_BYTES) {
+      const sender = this.#senders.shift()
+      if (sender === undefined) break
+      sender.waits = false
+      if (sender.sendFrame()) this.add(sender)
     }
   }
 

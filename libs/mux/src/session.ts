@@ -16,6 +16,7 @@ import {
 } from './frame.ts'
 import { FrameReader } from './frame-reader.ts'
 import { Outbox } from './outbox.ts'
+import { Roster } from './roster.ts'
 import { Stream, type StreamHost } from './stream.ts'
 
 export type MuxSessionOptions = {
@@ -55,7 +56,8 @@ class Session implements MuxSession {
   readonly #socket: Duplex
   readonly #outbox: Outbox
   readonly #host: StreamHost
-  readonly #streams = new Map<number, Stream>()
+  readonly #streams = new Roster<Stream>()
+  readonly #seatOf = new Map<number, number>()
   readonly #stopPinging: () => void
   #handler: ((stream: MuxStream, head: Buffer) => void) | undefined
   #state: 'open' | 'draining' | 'closed' = 'open'
@@ -138,8 +140,7 @@ class Session implements MuxSession {
       throw new MuxClosedError('the connection is out of stream ids')
     }
     this.#lastId += 1
-    const stream = new Stream(this.#lastId, this.#host)
-    this.#streams.set(stream.id, stream)
+    const stream = this.#newStream(this.#lastId)
     this.#sendMessage(FrameType.OPEN, stream.id, head)
     return stream
   }
@@ -175,7 +176,8 @@ class Session implements MuxSession {
   /** The stream that a frame is for; undefined if it ended while the frame was under way. */
   #stream(id: number): Stream | undefined {
     if (id > this.#lastId) throw new MuxProtocolError('a frame for a stream that was never opened')
-    return this.#streams.get(id)
+    const seat = this.#seatOf.get(id)
+    return seat === undefined ? undefined : this.#streams.at(seat)
   }
 
   #onMessage(type: number, id: number, message: Buffer): void {
@@ -196,10 +198,14 @@ class Session implements MuxSession {
     } else if (this.#streams.size >= this.#limits.streamsMax) {
       this.#send(encodeReset(id, 'refused', 'too many streams'))
     } else {
-      const stream = new Stream(id, this.#host)
-      this.#streams.set(id, stream)
-      this.#handler(stream, head)
+      this.#handler(this.#newStream(id), head)
     }
+  }
+
+  #newStream(id: number): Stream {
+    const stream = new Stream(id, this.#host)
+    this.#seatOf.set(id, this.#streams.add(stream))
+    return stream
   }
 
   #onFrame({ type, streamId }: FrameHeader, payload: Buffer): void {
@@ -261,7 +267,7 @@ class Session implements MuxSession {
     this.#unreadBytes += bytes
     if (bytes < 0 || this.#unreadBytes <= this.#limits.unreadBytesMax) return
     let worst: Stream | undefined
-    for (const stream of this.#streams.values()) {
+    for (const [, stream] of this.#streams) {
       if (stream.unreadBytes > (worst?.unreadBytes ?? 0)) worst = stream
     }
     worst?.reset('overloaded', 'it was not read while too much waited on its connection')
@@ -279,7 +285,9 @@ class Session implements MuxSession {
   }
 
   #forget(stream: Stream): void {
-    this.#streams.delete(stream.id)
+    const seat = this.#seatOf.get(stream.id)
+    if (seat !== undefined) this.#streams.remove(seat, stream)
+    this.#seatOf.delete(stream.id)
     this.#outbox.remove(stream)
     this.#closeIfDrained()
   }
@@ -301,7 +309,7 @@ class Session implements MuxSession {
     this.#socket.end()
     if (!this.#socket.destroyed) setTimeout(() => this.#socket.destroy(), CLOSE_MS).unref()
     const error = new MuxClosedError(reason)
-    for (const stream of this.#streams.values()) stream.fail(error)
+    for (const [, stream] of this.#streams) stream.fail(error)
     this.#resolveLeaving()
     this.#resolveClosed({ reason, clean })
   }

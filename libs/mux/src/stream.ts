@@ -40,6 +40,7 @@ const SENT_AT_ONCE_BYTES_MAX = 4096
 
 export class Stream implements MuxStream {
   readonly id: number
+  waits = false
   readonly #host: StreamHost
   readonly #received: ReceiveQueue
   readonly #unsent: SendQueue

@@ -69,6 +69,7 @@ class Forwarding implements StreamReceiver, ExchangeReceiver {
   readonly #needs: ForwardNeeds
   #exchange: Exchange | undefined
   #endSpan: (() => void) | undefined
+  #removeLive: (() => void) | undefined
   #done = false
 
   constructor(stream: MuxStream, head: RequestHead, needs: ForwardNeeds) {
@@ -89,7 +90,7 @@ class Forwarding implements StreamReceiver, ExchangeReceiver {
         prepared: credentials(token),
         traceparent,
       })
-      live.add(this.#head.sessionId, this)
+      this.#removeLive = live.add(this.#head.sessionId, this)
       signals.requests.inc()
       this.#stream.pause()
       // The exchange may be over before this call has ended.
@@ -187,7 +188,7 @@ class Forwarding implements StreamReceiver, ExchangeReceiver {
     this.#done = true
     this.#exchange = undefined
     this.#endSpan?.()
-    this.#needs.live.remove(this.#head.sessionId, this)
+    this.#removeLive?.()
   }
 }
 

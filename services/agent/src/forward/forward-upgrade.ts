@@ -44,8 +44,7 @@ export async function forwardUpgrade(gateway: Socket, needs: ForwardNeeds): Prom
     gateway.destroy()
     upstream?.destroy()
   }
-  const running = { cut }
-  live.add(sessionId, running)
+  const remove = live.add(sessionId, { cut })
   try {
     const traceparent = toTraceparent(span.trace)
     const request = toClusterRequest(head, { prepared: needs.credentials(token), traceparent })
@@ -71,7 +70,7 @@ export async function forwardUpgrade(gateway: Socket, needs: ForwardNeeds): Prom
     }
     await refuse(gateway, reasonOf(error), needs)
   } finally {
-    live.remove(sessionId, running)
+    remove()
     gateway.destroy()
     upstream?.destroy()
     span.span.end()

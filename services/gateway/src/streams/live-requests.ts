@@ -1,4 +1,5 @@
 import type { Attributes } from '@postern/access'
+import { Roster } from '@postern/mux'
 
 /** Why something that runs is ended before its time. */
 export type Cut = { readonly code: 403 | 503; readonly message: string }
@@ -47,26 +48,26 @@ export function createLiveRequests(needs: {
   shortGraceMs: number
   random: () => number
 }) {
-  const running = new Set<LiveRequest>()
+  const running = new Roster<LiveRequest>()
   let timer: NodeJS.Timeout | undefined
   let timerAtMs = Number.POSITIVE_INFINITY
   let leaseTimer: NodeJS.Timeout | undefined
 
-  function cut(live: LiveRequest, why: Cut): void {
-    if (running.delete(live)) live.cut(why)
+  function cut(seat: number, live: LiveRequest, why: Cut): void {
+    if (running.remove(seat, live)) live.cut(why)
   }
 
   /** Decides again about one; answers until when it may go on. */
-  function reviewOne(live: LiveRequest): number {
+  function reviewOne(seat: number, live: LiveRequest): number {
     const review = needs.review(live)
     if (review.holds) return review.untilMs
-    cut(live, { code: 403, message: `Postern ended this stream: ${review.why}` })
+    cut(seat, live, { code: 403, message: `Postern ended this stream: ${review.why}` })
     return Number.POSITIVE_INFINITY
   }
 
   function reviewAll(): void {
     const next = [...running].reduce(
-      (soonest, live) => Math.min(soonest, reviewOne(live)),
+      (soonest, [seat, live]) => Math.min(soonest, reviewOne(seat, live)),
       Number.POSITIVE_INFINITY,
     )
     timerAtMs = Number.POSITIVE_INFINITY
@@ -84,15 +85,15 @@ export function createLiveRequests(needs: {
   }
 
   function cutWhere(matches: (live: LiveRequest) => boolean, why: Cut): void {
-    for (const live of running) if (matches(live)) cut(live, why)
+    for (const [seat, live] of running) if (matches(live)) cut(seat, live, why)
   }
 
   /** Not all in one moment: each comes back at once, somewhere else. */
   function concludeWhere(matches: (live: LiveRequest) => boolean, why: Cut): void {
-    for (const live of running) {
+    for (const [seat, live] of running) {
       if (!matches(live)) continue
       const concludeOne = () => {
-        if (running.has(live)) live.conclude(why)
+        if (running.at(seat) === live) live.conclude(why)
       }
       setTimeout(concludeOne, needs.random() * CONCLUDE_MS).unref()
     }
@@ -104,9 +105,9 @@ export function createLiveRequests(needs: {
 
     /** Registers what begins to run, and answers what to call when it has ended. */
     add(live: LiveRequest): () => void {
-      running.add(live)
-      reviewAt(reviewOne(live))
-      return () => running.delete(live)
+      const seat = running.add(live)
+      reviewAt(reviewOne(seat, live))
+      return () => void running.remove(seat, live)
     },
 
     /** Something changed: users, groups, roles, grants, clusters, tokens. */
