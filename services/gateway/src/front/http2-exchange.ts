@@ -1,4 +1,9 @@
-import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import {
+  constants,
+  type Http2Session,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import type { Duplex } from 'node:stream'
 import {
   type HeaderLines,
@@ -51,6 +56,7 @@ export function parseHttp2Head(
 export class Http2Exchange implements FrontRequest {
   readonly head: FrontHead
   readonly #stream: ServerHttp2Stream
+  readonly #session: Http2Session | undefined
   #listener: ClientListener | undefined
   #isGone = false
   #isEnded = false
@@ -58,6 +64,7 @@ export class Http2Exchange implements FrontRequest {
   constructor(head: FrontHead, stream: ServerHttp2Stream) {
     this.head = head
     this.#stream = stream
+    this.#session = stream.session
     // Errors of a reset stream arrive here; `close` follows and says all there is to say.
     stream.on('error', () => {})
     stream.on('close', () => this.#onClose())
@@ -141,7 +148,14 @@ export class Http2Exchange implements FrontRequest {
     const listener = this.#listener
     this.#listener = undefined
     this.#isGone = true
-    listener?.onGone()
+    if (this.#isOut) listener?.onSent()
+    else listener?.onGone()
+  }
+
+  /** Once its last frame is out Node may close a stream without saying that it has finished. */
+  get #isOut(): boolean {
+    if (!this.#isEnded || this.#session?.destroyed !== false) return false
+    return this.#stream.rstCode === constants.NGHTTP2_NO_ERROR
   }
 }
 
