@@ -16,6 +16,7 @@ import { identityChecks } from './checks/identity.ts'
 import { kubeconfigChecks } from './checks/kubeconfigs.ts'
 import { kubectlStreamChecks } from './checks/kubectl-streams.ts'
 import { parsingChecks } from './checks/parsing.ts'
+import { pressureChecks } from './checks/pressure.ts'
 import { selfReviewChecks } from './checks/self-reviews.ts'
 import { streamingChecks } from './checks/streaming.ts'
 import { upgradeChecks } from './checks/upgrades.ts'
@@ -35,6 +36,7 @@ export function wordedChecks(generated: Generated): Check[] {
     ...kubectlStreamChecks,
     ...streamingChecks(generated),
     ...endChecks,
+    ...pressureChecks,
     ...errorChecks(generated),
     ...connectionChecks,
     ...selfReviewChecks,

@@ -1,5 +1,4 @@
 import { deepStrictEqual, ok } from 'node:assert/strict'
-import { once } from 'node:events'
 import { annotation } from '@postern/bootstrap'
 import { recordsWhere } from '@postern/e2e/support'
 import type { Check, Generated } from '../check.ts'
@@ -8,7 +7,7 @@ import { expectMatch, expectNothingArrived, expectRefused, expectStatus } from '
 import { openConnection } from '../open-connection.ts'
 import type { Arrived } from '../recording/api-server.ts'
 import type { RecordingWorld } from '../recording/recording-world.ts'
-import { idle, settled } from '../time.ts'
+import { idle } from '../time.ts'
 
 const TEAM = '/api/v1/namespaces/team'
 const EXEC = `${TEAM}/pods/p/exec?command=id&stdout=true`
@@ -31,10 +30,6 @@ const WAYS = [
 ] as const
 const SWITCHED = (protocol: string) =>
   `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`
-const BIG_BYTES = 96 << 20
-/** What sockets and windows on the way may hold. */
-const HELD_BYTES_MAX = 64 << 20
-const PIECE = Buffer.alloc(1 << 16, 'a')
 
 const upgradeOf = (world: RecordingWorld, way: (typeof WAYS)[number], lines = way.lines) =>
   bytesOf(world, { method: way.method, target: EXEC, lines })
@@ -153,41 +148,6 @@ export function upgradeChecks({ idleSeconds }: Generated): Check[] {
         }
       },
     },
-    ...WAYS.map(
-      (way): Check => ({
-        id: 'UP-12',
-        title: `${way.name}: who does not read holds back who writes, and in the end every byte is there, in its order`,
-        async run(worlds) {
-          const world = await worlds.recording()
-          let written = 0
-          world.api.handlers.upgrade = (_arrived, socket) => {
-            socket.write(SWITCHED(way.name))
-            void (async () => {
-              for (; written < BIG_BYTES; written += PIECE.length) {
-                if (!socket.write(PIECE)) await once(socket, 'drain')
-              }
-              socket.end('z')
-            })().catch(() => {})
-          }
-          const client = await openConnection(world, upgradeOf(world, way))
-          await client.until('a stream', () => isAnswered(client.text()))
-          client.socket.pause()
-          const held = await settled(() => written)
-          ok(held < HELD_BYTES_MAX, `${held} of ${BIG_BYTES} were taken from the cluster`)
-          let bytes = client.rest().length
-          let last = ''
-          client.socket.removeAllListeners('data').on('data', (chunk: Buffer) => {
-            bytes += chunk.length
-            last = chunk.toString('latin1').slice(-1)
-          })
-          client.socket.resume()
-          await client.untilClosed()
-          const { annotations } = await outcomeOf(world, world.api.arrived[0]?.auditId ?? '')
-          const wanted = { bytes: BIG_BYTES + 1, last: 'z' }
-          deepStrictEqual({ bytes, last }, wanted, `${bytes} ${JSON.stringify(annotations)}`)
-        },
-      }),
-    ),
     ...WAYS.map(
       (way): Check => ({
         id: 'UP-13',
