@@ -1,9 +1,16 @@
 import { setTimeout } from 'node:timers/promises'
+import { z } from 'zod'
 import { type ApiClient, ApiError } from '../platform/api-client.ts'
 import type { Kubectl } from './kubectl.ts'
 
 const ONLINE_MS_MAX = 60_000
 const LOOK_AGAIN_MS = 100
+const clusterAnswer = z.object({
+  cluster: z.object({
+    state: z.string(),
+    agents: z.array(z.object({ lastSeenAt: z.coerce.date().optional() })).default([]),
+  }),
+})
 const ONE_REPLICA = /^ {2}replicas: 1$/m
 
 export type InstallLevel = 'INSTALL_LEVEL_EDIT' | 'INSTALL_LEVEL_ADMIN'
@@ -16,17 +23,18 @@ type Membership = {
 
 /**
  * Registers the cluster under the name, unless it is, and joins it with one `kubectl apply -f`, unless
- * its agent comes back by itself. Resolves when an agent is there.
+ * its agent comes back by itself. Resolves when an agent has been heard of since then, or since the call.
  */
 export async function joinCluster(
   options: Membership & {
     labels: Readonly<Record<string, string>>
     installLevel: InstallLevel
+    since?: Date
   },
 ): Promise<void> {
-  const { kubectl } = options
+  const { kubectl, since = new Date() } = options
   await prepareCluster({ ...options, agentInPods: true })
-  await untilOnline(options, async () => {
+  await untilHeard({ ...options, since }, async () => {
     const logs = await kubectl.run(['logs', ...AGENT, '--tail=20'])
     return logs.stdout + logs.stderr
   })
@@ -58,13 +66,16 @@ export async function prepareCluster(
   return text
 }
 
-/** Waits for an agent of the cluster. @throws Error with the agent's last words, in time */
-export async function untilOnline(
-  { api, name }: Pick<Membership, 'api' | 'name'>,
+/**
+ * Waits until an agent of the cluster is heard of: a cluster is online for a while after its agent was stopped.
+ * @throws Error with the agent's last words, in time
+ */
+export async function untilHeard(
+  { api, name, since }: Pick<Membership, 'api' | 'name'> & { since: Date },
   lastWords: () => Promise<string>,
 ): Promise<void> {
   const deadline = Date.now() + ONLINE_MS_MAX
-  while ((await stateOf(api, name)) !== 'CLUSTER_STATE_ONLINE') {
+  while (!(await clusterOf(api, name)).seenAt.some((at) => at > since)) {
     if (Date.now() > deadline) {
       throw new Error(`the agent of ${name} did not come:\n${await lastWords()}`)
     }
@@ -80,15 +91,15 @@ function withoutReplicas(manifest: string): string {
 /** `undefined` for a cluster that is not registered. */
 async function hasAgent(api: ApiClient, name: string): Promise<boolean | undefined> {
   try {
-    return (await stateOf(api, name)) !== 'CLUSTER_STATE_PENDING'
+    return (await clusterOf(api, name)).state !== 'CLUSTER_STATE_PENDING'
   } catch (error) {
     if (error instanceof ApiError && error.reason === 'CLUSTER_NOT_FOUND') return undefined
     throw error
   }
 }
 
-async function stateOf(api: ApiClient, name: string): Promise<unknown> {
-  const { cluster } = await api.call('GET', `/v1/clusters/${name}`)
-  if (typeof cluster !== 'object' || cluster === null || !('state' in cluster)) return undefined
-  return cluster.state
+async function clusterOf(api: ApiClient, name: string) {
+  const { cluster } = clusterAnswer.parse(await api.call('GET', `/v1/clusters/${name}`))
+  const seenAt = cluster.agents.flatMap(({ lastSeenAt }) => lastSeenAt ?? [])
+  return { state: cluster.state, seenAt }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Log } from '@postern/telemetry'
 import type { ApiClient } from '../platform/api-client.ts'
 import type { Step } from '../platform/step.ts'
-import { prepareCluster, untilOnline } from './join-cluster.ts'
+import { prepareCluster, untilHeard } from './join-cluster.ts'
 import { clusterNameFor, readKubeEndpoint } from './kube-endpoint.ts'
 import { createKubectl } from './kubectl.ts'
 import { type LocalAgent, startLocalAgent } from './local-agent.ts'
@@ -54,9 +54,10 @@ export async function joinOutsideCluster(options: {
   }
   say('  Its agent is a process here, with a token of its service account that is kept fresh.')
   const agent = await step('agent', async () => {
+    const since = new Date()
     const started = await startLocalAgent({ dir, kubectl, endpoint, log })
     try {
-      await untilOnline({ api, name }, async () => await Promise.resolve(started.lastWords()))
+      await untilHeard({ api, name, since }, async () => await Promise.resolve(started.lastWords()))
     } catch (error) {
       await started.stop()
       throw error

@@ -64,6 +64,7 @@ export async function startCluster(needs: {
     return { ...(await joinOutside(bare.kubeconfig, `${DEMO}-api`)), hasPods: false }
   }
   if (programs === undefined) throw new Error('nobody built the demo cluster')
+  const since = new Date()
   const demo = await step('demo cluster', () =>
     startDemoCluster({ dir: join(dir, 'cluster'), programs }),
   )
@@ -75,6 +76,7 @@ export async function startCluster(needs: {
       name: DEMO,
       labels,
       installLevel: 'INSTALL_LEVEL_EDIT',
+      since,
     }),
   )
   return { name: DEMO, kubectlProgram: programs.kubectl, hasPods: true }
