@@ -5,7 +5,7 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const NODE_OPTIONS = ['--conditions=@postern/source', '--disable-warning=ExperimentalWarning']
 const END_MS_MAX = 60_000
 
-/** A service as a process of its own, by its own main.ts, told only these settings. */
+/** A program of ours as a process of its own, told only these settings. */
 export type ServiceProcess = {
   readonly pid: number
   output(): string
@@ -13,17 +13,28 @@ export type ServiceProcess = {
   kill(signal?: NodeJS.Signals): Promise<void>
 }
 
+type SpawnOptions = {
+  readonly args?: readonly string[]
+  /** A shell's line before "exec", for limits. */
+  readonly limits?: string
+}
+
+/** By its own main.ts. */
 export function spawnService(
   service: string,
   env: Readonly<Record<string, string>>,
-  options: {
-    readonly args?: readonly string[]
-    /** A shell's line before "exec", for limits. */
-    readonly limits?: string
-  } = {},
+  options: SpawnOptions = {},
 ): ServiceProcess {
-  const main = `${ROOT}services/${service}/src/main.ts`
-  const command = [process.execPath, ...NODE_OPTIONS, main, ...(options.args ?? [])]
+  return spawnProgram(`services/${service}/src/main.ts`, env, options)
+}
+
+/** `file` is relative to the root. */
+export function spawnProgram(
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+  options: SpawnOptions = {},
+): ServiceProcess {
+  const command = [process.execPath, ...NODE_OPTIONS, ROOT + file, ...(options.args ?? [])]
   const child: ChildProcess =
     options.limits === undefined
       ? spawn(command[0] ?? '', command.slice(1), { env })
