@@ -1,3 +1,4 @@
+import { createRecentItems } from '@postern/eventing'
 import { AuditServiceDefinition } from '@postern/proto/postern/audit/v1/audit'
 import { register } from '@postern/rpc'
 import type { Composed, Runtime, ServiceDefinition } from '@postern/service'
@@ -13,13 +14,13 @@ import { createLogWriter } from './log/log-writer.ts'
 import { createSequencer } from './log/sequencer.ts'
 import type { ProducerEvent } from './producer/producer.ts'
 import { createProducerRepository, readProducerStates } from './producer/producer-repository.ts'
+import type { IndexedEntry } from './record/log-entry.ts'
 import { rebuildRecords } from './record/rebuild-records.ts'
 import { createRecordHandlers } from './record/record-rpc.ts'
 import { searchRecords } from './record/record-search.ts'
 import { auditSignals } from './signals.ts'
 import { createAuditPublisher } from './stream/audit-publisher.ts'
 import { createLogTail } from './stream/log-tail.ts'
-import { createRecentEntries } from './stream/recent-entries.ts'
 
 type AuditDefinition = ServiceDefinition<AuditConfig, AuditDatabase, ProducerEvent>
 type AuditRuntime = Runtime<AuditConfig, AuditDatabase, ProducerEvent>
@@ -43,7 +44,7 @@ export async function composeAudit({
 
   const signals = auditSignals(metrics)
   const reader = createLogReader({ db, verifierKey })
-  const recent = createRecentEntries()
+  const recent = createRecentItems<IndexedEntry>({ bytesOf: ({ body }) => body.length })
   const publisher = createAuditPublisher({
     bus,
     tail: createLogTail(db, recent),
@@ -59,7 +60,9 @@ export async function composeAudit({
       db,
       producers: createProducerRepository(store),
       signer,
-      onEntries: (entries) => recent.add(entries),
+      onEntries(entries) {
+        for (const entry of entries) recent.add(entry.index, entry)
+      },
       now,
     }),
     log,

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { connectBus } from '@postern/bus'
-import { openEventLog } from '@postern/eventing'
+import { createRecentItems, openEventLog } from '@postern/eventing'
 import { createMetrics } from '@postern/telemetry'
 import { createSilentLog } from '@postern/telemetry/testing'
 import { createNoteSigner } from '@postern/tlog'
@@ -15,8 +15,8 @@ import { producerCodec } from '../src/producer/producer-codec.ts'
 import { producerKey } from '../src/producer/producer-id.ts'
 import { createProducerRepository } from '../src/producer/producer-repository.ts'
 import { producers } from '../src/producer/producers-projection.ts'
+import type { IndexedEntry } from '../src/record/log-entry.ts'
 import { auditSignals } from '../src/signals.ts'
-import { createRecentEntries } from '../src/stream/recent-entries.ts'
 
 export const testKey = generateKeyPairSync('ed25519').privateKey
 /** Nobody listens there: what does not need the bus must work without it. */
@@ -45,13 +45,15 @@ export async function openAudit(
   const { db, store } = eventLog
   const signer = createNoteSigner('postern.test/audit', key)
   await ensureLogHead(db, signer)
-  const recent = createRecentEntries()
+  const recent = createRecentItems<IndexedEntry>({ bytesOf: ({ body }) => body.length })
   const repository = createProducerRepository(store)
   const writer = createLogWriter({
     db,
     producers: repository,
     signer,
-    onEntries: (entries) => recent.add(entries),
+    onEntries(entries) {
+      for (const entry of entries) recent.add(entry.index, entry)
+    },
     now,
   })
   const signals = auditSignals(metrics)

@@ -5,7 +5,7 @@ import { setup } from '../src/setup/setup.ts'
 import { token } from '../src/token/token.ts'
 import { user } from '../src/user/user.ts'
 
-export const { record, decode, fold } = historyRecorder({
+export const { record, replay } = historyRecorder({
   codec,
   deciders: { user, group, token, setup },
 })

@@ -2,4 +2,4 @@ import { historyRecorder } from '@postern/eventing/testing'
 import { session } from '../src/session/session.ts'
 import { sessionCodec as codec } from '../src/session/session-codec.ts'
 
-export const { record, decode, fold } = historyRecorder({ codec, deciders: { session } })
+export const { record, replay } = historyRecorder({ codec, deciders: { session } })

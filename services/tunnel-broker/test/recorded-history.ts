@@ -7,4 +7,4 @@ import { tunnelBrokerCodec as codec } from '../src/tunnel-broker-codec.ts'
 /** By the first word of a stream. */
 const deciders = { cluster, join: joinToken, relay }
 
-export const { record, decode, fold } = historyRecorder({ codec, deciders })
+export const { record, replay } = historyRecorder({ codec, deciders })

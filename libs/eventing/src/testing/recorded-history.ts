@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import type { EventCodec } from '../codec.ts'
 import type { DomainEvent } from '../decider.ts'
 
@@ -53,11 +54,32 @@ export function historyRecorder<Event extends DomainEvent>({
     return { events, states: fold(events) }
   }
 
-  return { decode, fold, record }
+  /** The same history as this version reads and folds it. */
+  const replay = ({ events }: RecordedHistory): RecordedHistory => ({
+    events: events.map((recorded) => ({ ...recorded, event: plain(decode(recorded)) })),
+    states: fold(events),
+  })
+
+  return { record, replay }
+}
+
+/** The histories in a folder, one file a release. */
+export function keptHistories(dir: URL): { release: string; history: RecordedHistory }[] {
+  const files = readdirSync(dir).filter((name) => name.endsWith('.json'))
+  return files.map((release) => {
+    const history: RecordedHistory = JSON.parse(readFileSync(new URL(release, dir), 'utf8'))
+    return { release, history }
+  })
+}
+
+/** The names of all events that there is a sample of. */
+export function eventTypesOf(histories: readonly { history: RecordedHistory }[]): Set<string> {
+  const types = histories.flatMap(({ history }) => history.events.map(({ type }) => type))
+  return new Set(types.map((type) => type.slice(type.lastIndexOf('.') + 1)))
 }
 
 /** Maps, sets and bytes as JSON has them, keys sorted. */
-export function plain(value: unknown): unknown {
+function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
   if (value instanceof Set) return [...value].map(String).toSorted((a, b) => (a < b ? -1 : 1))
   if (value instanceof Map) return plain(Object.fromEntries(value))

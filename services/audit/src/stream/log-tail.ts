@@ -1,13 +1,13 @@
+import type { RecentItems } from '@postern/eventing'
 import { type Kysely, sql } from 'kysely'
 import type { AuditDatabase } from '../database.ts'
 import { eventOf } from '../record/audit-event.ts'
 import type { IndexedEntry } from '../record/log-entry.ts'
-import type { RecentEntries } from './recent-entries.ts'
 
 export type LogTail = ReturnType<typeof createLogTail>
 
 /** What the publisher of the stream reads. */
-export function createLogTail(db: Kysely<AuditDatabase>, recent: RecentEntries) {
+export function createLogTail(db: Kysely<AuditDatabase>, recent: RecentItems<IndexedEntry>) {
   async function storedAt(index: number): Promise<Date | undefined> {
     const { rows } = await sql<{ at: Date }>`
       select stored_at as at from entry where idx = ${index}`.execute(db)
@@ -16,7 +16,7 @@ export function createLogTail(db: Kysely<AuditDatabase>, recent: RecentEntries) 
 
   return {
     async read(first: number, limit: number): Promise<readonly IndexedEntry[]> {
-      const written = recent.take(first, limit)
+      const written = recent.take(first, { items: limit })
       if (written.length > 0) return written
       const { rows } = await sql<{ idx: string; body: Buffer }>`
         select idx::text as idx, body from entry

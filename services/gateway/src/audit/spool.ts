@@ -1,6 +1,7 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
-import { type Cursor, createRecentRecords } from './recent-records.ts'
-import { decodeRecord, encodeRecord, RECORD_BYTES_MAX, type SpooledRecord } from './spool-frame.ts'
+import { createRecentItems } from '@postern/eventing'
+import { type Cursor, readRun } from './read-spool.ts'
+import { encodeRecord, RECORD_BYTES_MAX, type SpooledRecord } from './spool-frame.ts'
 import { createSegment, recoverSpool, type Segment } from './spool-recovery.ts'
 
 /** Audit records on this machine's disk until the audit service has them. */
@@ -39,6 +40,8 @@ class SpoolBrokenError extends Error {
   override readonly name = 'SpoolBrokenError'
 }
 
+/** A record that is durable, and the cursor behind it. */
+type Durable = { readonly record: SpooledRecord; readonly behind: Readonly<Cursor> }
 type Pending = { readonly bytes: Uint8Array; readonly done: (error?: Error) => void }
 
 const SEGMENT_BYTES_MAX = 8 * 1024 * 1024
@@ -61,7 +64,7 @@ export async function openSpool(settings: {
   const { id, segments, tornBytes, damaged } = await recoverSpool(dir)
   let active = lastOf(segments)
   let file = await open(active.path, 'a')
-  const recent = createRecentRecords()
+  const recent = createRecentItems<Durable>({ bytesOf: ({ record }) => record.bytes.length })
   let queue: Pending[] = []
   let flushing: Promise<void> | undefined
   let gathering: NodeJS.Timeout | undefined
@@ -138,12 +141,19 @@ export async function openSpool(settings: {
       active.bytes += frame.length
       const { next } = active
       active.next = next + 1n
-      const bytes = group[index]?.bytes ?? frame
-      recent.add(
-        { number: next, bytes },
-        { segment: active, offset: active.bytes, next: active.next },
-      )
+      const { buffer, byteOffset, byteLength } = group[index]?.bytes ?? frame
+      recent.add(Number(next), {
+        record: { number: next, bytes: Buffer.from(buffer, byteOffset, byteLength) },
+        behind: { segment: active, offset: active.bytes, next: active.next },
+      })
     })
+  }
+
+  /** The next run, where it was written last: then it need not be read back. */
+  function takeRecent(items: number, bytes: number): SpooledRecord[] {
+    const run = recent.take(Number(cursor.next), { items, bytes })
+    Object.assign(cursor, run.at(-1)?.behind)
+    return run.map(({ record }) => record)
   }
 
   async function roll(): Promise<void> {
@@ -187,9 +197,9 @@ export async function openSpool(settings: {
     async read({ records, bytes }, signal) {
       for (;;) {
         signal.throwIfAborted()
-        const run =
-          recent.take(cursor, { records, bytes }) ??
-          (await readRun(cursor, segments, { records, bytes }))
+        const written = takeRecent(records, bytes)
+        if (written.length > 0) return written
+        const run = await readRun(cursor, segments, { records, bytes })
         if (run.length > 0) return run
         // A group may have become durable since the look above.
         if (cursor.next !== active.next) continue
@@ -236,53 +246,6 @@ export async function openSpool(settings: {
       queue = []
       await file.close()
     },
-  }
-}
-
-/** A contiguous run from the cursor on. Only what `writeGroup` counted is read: it is durable. */
-async function readRun(
-  cursor: Cursor,
-  segments: readonly Segment[],
-  limit: { records: number; bytes: number },
-): Promise<SpooledRecord[]> {
-  for (;;) {
-    if (cursor.next < cursor.segment.next) break
-    const following = segments[segments.indexOf(cursor.segment) + 1]
-    if (following === undefined) return []
-    Object.assign(cursor, { segment: following, offset: 0, next: following.first })
-  }
-  const run: SpooledRecord[] = []
-  const window = await readWindow(cursor, limit.bytes)
-  let at = 0
-  while (run.length < limit.records && cursor.next < cursor.segment.next) {
-    const found = decodeRecord(window, at, cursor.next)
-    if (found === undefined) break
-    run.push(found.record)
-    at = found.next
-    cursor.next += 1n
-  }
-  cursor.offset += at
-  if (run.length === 0) throw new Error(`the spool's ${cursor.segment.path} cannot be read back`)
-  return run
-}
-
-async function readWindow(cursor: Cursor, bytes: number): Promise<Buffer> {
-  const length = Math.min(
-    Math.max(bytes, 2 * RECORD_BYTES_MAX),
-    cursor.segment.bytes - cursor.offset,
-  )
-  const window = Buffer.allocUnsafe(length)
-  const file = await open(cursor.segment.path, 'r')
-  try {
-    let filled = 0
-    while (filled < length) {
-      const { bytesRead } = await file.read(window, filled, length - filled, cursor.offset + filled)
-      if (bytesRead === 0) break
-      filled += bytesRead
-    }
-    return window.subarray(0, filled)
-  } finally {
-    await file.close()
   }
 }
 
