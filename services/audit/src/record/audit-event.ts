@@ -66,7 +66,7 @@ export function eventOf(record: Uint8Array): AuditEvent | undefined {
 /** The form in which a text is searched for: as it would have been stored. */
 export function searchableText(text: string): string {
   // PostgreSQL has no NUL in text and no halves of surrogate pairs in UTF-8.
-  return text.replaceAll(/\0|\p{Surrogate}/gu, '\uFFFD').slice(0, FIELD_CHARS_MAX)
+  return text.toWellFormed().replaceAll('\0', '\uFFFD').slice(0, FIELD_CHARS_MAX)
 }
 
 function readEvent(json: Json): AuditEvent {
@@ -107,18 +107,29 @@ function textField(json: Json, name: string, path = name): string {
   return searchableText(value)
 }
 
-const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.(\d{1,9}))?(?:[Zz]|[+-]\d\d:\d\d)$/
+const RFC_3339 = /^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/
 
 function timeField(json: Json, name: string): string | undefined {
   const value = own(json, name)
   if (value === undefined || value === null) return undefined
   const match = typeof value === 'string' ? RFC_3339.exec(value) : null
-  const at = match === null ? undefined : new Date(match[0].toUpperCase())
-  if (at === undefined || Number.isNaN(at.getTime()) || !isCommonYear(at)) {
-    throw new InvalidFieldError(`${name} is not a time`)
+  const [, second = '', fraction = '', zone = ''] = match ?? []
+  const inUtc = secondInUtc(`${second}${zone}`)
+  if (inUtc === undefined) throw new InvalidFieldError(`${name} is not a time`)
+  return `${inUtc}.${fraction.padEnd(6, '0').slice(0, 6)}Z`
+}
+
+const lastRead: { second: string; inUtc: string | undefined } = { second: '', inUtc: undefined }
+
+/** The records of a batch are from the same few seconds: each is read once. */
+function secondInUtc(second: string): string | undefined {
+  if (second !== lastRead.second) {
+    const at = new Date(second.toUpperCase())
+    const isTime = !Number.isNaN(at.getTime()) && isCommonYear(at)
+    lastRead.inUtc = isTime ? at.toISOString().slice(0, -'.000Z'.length) : undefined
+    lastRead.second = second
   }
-  const micros = (match?.[1] ?? '').padEnd(6, '0').slice(0, 6)
-  return at.toISOString().replace(/\.\d{3}Z$/, `.${micros}Z`)
+  return lastRead.inUtc
 }
 
 function isCommonYear(at: Date): boolean {

@@ -10,8 +10,6 @@ import {
   toStreamMessage,
 } from './stream-message.ts'
 
-/** Messages that are published at once: at most 15 MiB. */
-const WINDOW = 256
 const IDLE_MS = 1000
 const RETRY_MS = 500
 const CHECKPOINT_MS = 10_000
@@ -70,7 +68,7 @@ export function createAuditPublisher(needs: {
     }
     signals.streamLagRecords.observe(size - next)
     while (!signal.aborted) {
-      const entries = await tail.read(next, WINDOW)
+      const entries = await tail.read(next)
       if (entries.length === 0) {
         await pause(IDLE_MS, signal)
         // A stream that was wiped while nothing was written is filled again too.

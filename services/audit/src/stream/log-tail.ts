@@ -4,6 +4,11 @@ import type { AuditDatabase } from '../database.ts'
 import { eventOf } from '../record/audit-event.ts'
 import type { IndexedEntry } from '../record/log-entry.ts'
 
+/** As many as the bus takes at once: each batch is files of its own there. What is recent has at most 4 MiB. */
+const RECENT_MAX = 1000
+/** At most 15 MiB. */
+const STORED_MAX = 256
+
 export type LogTail = ReturnType<typeof createLogTail>
 
 /** What the publisher of the stream reads. */
@@ -15,12 +20,13 @@ export function createLogTail(db: Kysely<AuditDatabase>, recent: RecentItems<Ind
   }
 
   return {
-    async read(first: number, limit: number): Promise<readonly IndexedEntry[]> {
-      const written = recent.take(first, { items: limit })
+    /** The next to be published, of which there may be more. */
+    async read(first: number): Promise<readonly IndexedEntry[]> {
+      const written = recent.take(first, { items: RECENT_MAX })
       if (written.length > 0) return written
       const { rows } = await sql<{ idx: string; body: Buffer }>`
         select idx::text as idx, body from entry
-        where idx >= ${first} order by entry.idx limit ${limit}`.execute(db)
+        where idx >= ${first} order by entry.idx limit ${STORED_MAX}`.execute(db)
       return rows.map(({ idx, body }) => ({ index: Number(idx), body, event: eventOf(body) }))
     },
 
