@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openSpool, type Spool, SpoolFullError } from '../src/audit/spool.ts'
-import { encodeRecord, type SpooledRecord } from '../src/audit/spool-frame.ts'
+import { encodeRecords, frameBytes, type SpooledRecord } from '../src/audit/spool-frame.ts'
 
 const BATCH = { records: 256, bytes: 1024 * 1024 }
 const MIB = 1024 * 1024
@@ -76,9 +76,12 @@ test('what comes in the middle of a long write does not keep what follows from i
 
 test('a tail torn at any byte loses only records that were not whole, and appending goes on', async () => {
   const whole = ['one', 'the second', '', 'four']
-  const frames = whole.map((record, index) => encodeRecord(BigInt(index + 1), text(record)))
-  const content = Buffer.concat(frames)
-  const ends = frames.map((_, index) => Buffer.concat(frames.slice(0, index + 1)).length)
+  const content = encodeRecords(1n, whole.map(text))
+  let end = 0
+  const ends = whole.map((record) => {
+    end += frameBytes(text(record))
+    return end
+  })
   for (let cut = 0; cut <= content.length; cut += 1) {
     await rm(dir, { recursive: true, force: true })
     const spool = await openSpool({ dir, bytesMax: MIB })
@@ -97,7 +100,7 @@ test('a tail torn at any byte loses only records that were not whole, and append
 
 test('a flipped bit anywhere is noticed: no altered record is ever delivered', async () => {
   const whole = ['one', 'the second', 'four']
-  const content = Buffer.concat(whole.map((r, index) => encodeRecord(BigInt(index + 1), text(r))))
+  const content = encodeRecords(1n, whole.map(text))
   await (await openSpool({ dir, bytesMax: MIB })).close()
   for (let bit = 0; bit < content.length * 8; bit += 1) {
     const flipped = Buffer.from(content)

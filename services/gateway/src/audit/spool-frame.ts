@@ -7,13 +7,24 @@ export const RECORD_BYTES_MAX = 60 * 1024
 
 export type SpooledRecord = { readonly number: bigint; readonly bytes: Buffer }
 
-export function encodeRecord(number: bigint, bytes: Uint8Array): Buffer {
-  const frame = Buffer.allocUnsafe(HEADER_BYTES + bytes.byteLength)
-  frame.writeUInt32BE(bytes.byteLength, 0)
-  frame.writeBigUInt64BE(number, 8)
-  frame.set(bytes, HEADER_BYTES)
-  frame.writeUInt32BE(checksum(frame), 4)
-  return frame
+/** What a record takes there. */
+export function frameBytes(record: Uint8Array): number {
+  return HEADER_BYTES + record.byteLength
+}
+
+/** Records one behind the other, numbered from the first on. */
+export function encodeRecords(first: bigint, records: readonly Uint8Array[]): Buffer {
+  const frames = Buffer.allocUnsafe(records.reduce((sum, record) => sum + frameBytes(record), 0))
+  let at = 0
+  for (const [index, record] of records.entries()) {
+    const frame = frames.subarray(at, at + frameBytes(record))
+    frame.writeUInt32BE(record.byteLength, 0)
+    frame.writeBigUInt64BE(first + BigInt(index), 8)
+    frame.set(record, HEADER_BYTES)
+    frame.writeUInt32BE(checksum(frame), 4)
+    at += frame.length
+  }
+  return frames
 }
 
 /**

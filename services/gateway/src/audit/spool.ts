@@ -1,7 +1,7 @@
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { createRecentItems } from '@postern/eventing'
 import { type Cursor, readRun } from './read-spool.ts'
-import { encodeRecord, RECORD_BYTES_MAX, type SpooledRecord } from './spool-frame.ts'
+import { encodeRecords, frameBytes, RECORD_BYTES_MAX, type SpooledRecord } from './spool-frame.ts'
 import { createSegment, recoverSpool, type Segment } from './spool-recovery.ts'
 
 /** Audit records on this machine's disk until the audit service has them. */
@@ -118,11 +118,11 @@ export async function openSpool(settings: {
 
   async function writeGroup(group: readonly Pending[]): Promise<void> {
     if (active.bytes >= segmentBytesMax) await roll()
-    const frames = group.map(({ bytes }, index) => encodeRecord(active.next + BigInt(index), bytes))
-    const total = frames.reduce((sum, frame) => sum + frame.length, 0)
-    if (bytesHeld() + total > bytesMax) throw full()
+    const records = group.map(({ bytes }) => bytes)
+    const frames = encodeRecords(active.next, records)
+    if (bytesHeld() + frames.length > bytesMax) throw full()
     try {
-      await writeWhole(file, frames, total)
+      await file.writeFile(frames)
     } catch (cause) {
       // The numbers were not used: take the half-written group away, or nothing can follow it.
       await file.truncate(active.bytes).catch(() => {
@@ -137,16 +137,16 @@ export async function openSpool(settings: {
       broken = 'the disk refused to make a record durable'
       throw new SpoolBrokenError(broken, { cause })
     }
-    frames.forEach((frame, index) => {
-      active.bytes += frame.length
+    for (const record of records) {
+      active.bytes += frameBytes(record)
       const { next } = active
       active.next = next + 1n
-      const { buffer, byteOffset, byteLength } = group[index]?.bytes ?? frame
+      const { buffer, byteOffset, byteLength } = record
       recent.add(Number(next), {
         record: { number: next, bytes: Buffer.from(buffer, byteOffset, byteLength) },
         behind: { segment: active, offset: active.bytes, next: active.next },
       })
-    })
+    }
   }
 
   /** The next run, where it was written last: then it need not be read back. */
@@ -247,13 +247,6 @@ export async function openSpool(settings: {
       await file.close()
     },
   }
-}
-
-async function writeWhole(file: FileHandle, frames: Buffer[], total: number): Promise<void> {
-  const { bytesWritten } = await file.writev(frames)
-  if (bytesWritten === total) return
-  const rest = Buffer.concat(frames).subarray(bytesWritten)
-  await file.writeFile(rest)
 }
 
 function full(): SpoolFullError {

@@ -37,7 +37,7 @@ export type AuditWork = {
 export async function measureAudit(now: Date): Promise<AuditWork> {
   const subjectOf = subjects(now)
   return {
-    recordMicros: microsEach((n) => auditRecord(subjectOf(n), { ...STAGE, at: now })),
+    recordMicros: microsEach((n) => auditRecord(subjectOf(n), { ...STAGE, at: new Date() })),
     wholeMicros: await measureWhole(subjectOf),
   }
 }
@@ -45,17 +45,19 @@ export async function measureAudit(now: Date): Promise<AuditWork> {
 function subjects(now: Date): (n: number) => AuditSubject {
   const { view, headAt } = gatewayView(now)
   const { known } = admit(headAt(0), view, now)
+  // The same object for all requests of a session, as in the gateway: what they share is encoded once.
+  const session = { id: 'session-1', account: 'postern-jit/session-1' }
   return (n) =>
     auditSubject({
       auditId: `audit-${n}`,
-      receivedAt: now,
+      receivedAt: new Date(),
       head: headAt(n),
       known,
       allowed: true,
       reason: undefined,
       positions: { identity: 1200n, policy: 400n, 'tunnel-broker': 300n },
       gateway: 'gateway-1',
-      session: { id: 'session-1', account: 'postern-jit/session-1' },
+      session,
     })
 }
 
