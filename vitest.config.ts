@@ -11,6 +11,8 @@ export default defineConfig({
   environments: { __vitest__: { resolve: { conditions } } },
   test: {
     passWithNoTests: true,
+    // A poll waits for a condition: on a busy machine a second is no bound for one.
+    expect: { poll: { timeout: 10_000 } },
     projects: [
       {
         extends: true,

@@ -258,7 +258,7 @@ test('an administrator rebuilds a running service, also what it keeps beside its
   const logs = clients.of(EventLogServiceDefinition, 'policy')
   const as = { userToken: 'ptk_of-an-administrator' }
   const first = logs.rebuild({ verify: true }, as)
-  await vi.waitFor(() => expect(asked).toEqual([true]))
+  await vi.waitFor(() => expect(asked).toEqual([true]), { timeout: 10_000 })
   await expect(logs.rebuild({}, as)).rejects.toMatchObject({ reason: 'REBUILD_RUNNING' })
   release()
   expect(await first).toEqual({

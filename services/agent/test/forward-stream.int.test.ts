@@ -313,7 +313,7 @@ test('an answer that comes before the whole request was read is whole, and ends 
   expect(decodeResponseHead(await head).status).toBe(413)
   const chunks: string[] = []
   body.on('data', (chunk) => chunks.push(String(chunk)))
-  await vi.waitFor(() => expect(chunks.join('')).toBe('big'))
+  await vi.waitFor(() => expect(chunks.join('')).toBe('big'), { timeout: 5_000 })
   await closed
 })
 

@@ -47,7 +47,7 @@ test('a certificate is renewed before it ends, and kept for the next start', asy
   const first = identity.current()
   await vi.waitFor(() => expect(identity.current()).not.toBe(first), { timeout: 5_000 })
   expect(identity.current().notAfter > first.notAfter).toBe(true)
-  await vi.waitFor(() => expect(stored.now.material).toBe(identity.current()))
+  await vi.waitFor(() => expect(stored.now.material).toBe(identity.current()), { timeout: 5_000 })
   expect(stored.now).toMatchObject({ joinTokenSha256: 'h', relays: ['r:1'] })
   expect(renew).toHaveBeenCalledTimes(1)
   stop()
@@ -67,7 +67,7 @@ test('a certificate of somebody else in the secret is not taken', async () => {
   const theirs = await certificateFor(authority, 'agent/c1/a2', 3600)
   stored.now = { ...stored.now, material: theirs }
   await vi.waitFor(() => expect(renew).toHaveBeenCalled(), { timeout: 5_000 })
-  await vi.waitFor(() => expect(stored.now.material).toBe(identity.current()))
+  await vi.waitFor(() => expect(stored.now.material).toBe(identity.current()), { timeout: 5_000 })
   expect(identity.current().cert).not.toBe(theirs.cert)
   stop()
 })

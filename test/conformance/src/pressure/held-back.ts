@@ -49,12 +49,15 @@ function write(to: Writable, beginning: Buffer, hash: Hash) {
   base.set(beginning)
   let pieces = 0
   let isStopped = false
+  const closed = once(to, 'close')
+  closed.catch(() => {})
   const run = async () => {
     for (; !isStopped && pieces * PIECE_BYTES < WRITTEN_BYTES_MAX; pieces += 1) {
       const piece = Buffer.from(base)
       piece.writeUInt32BE(pieces, beginning.length)
       hash.update(piece)
-      if (!to.write(piece)) await once(to, 'drain')
+      if (!to.write(piece)) await Promise.race([once(to, 'drain'), closed])
+      if (to.destroyed) throw new Error('it was closed before its end')
     }
     to.end()
   }

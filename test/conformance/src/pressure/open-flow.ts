@@ -10,7 +10,7 @@ export type Direction = 'down' | 'up'
 export type PlainProtocol = 'HTTP/1.1' | 'HTTP/2'
 export type UpgradeProtocol = 'websocket' | 'SPDY/3.1'
 
-const OPEN_MS_MAX = 30_000
+const OPEN_MS_MAX = 15_000
 const ASKED = {
   websocket: {
     method: 'GET',
@@ -29,7 +29,7 @@ export async function openPlain(
   how: { readonly protocol: PlainProtocol; readonly direction: Direction; readonly target: string },
 ): Promise<Flow> {
   const { protocol, direction } = how
-  const arriving = arrivingPlain(world)
+  const arriving = soon(arrivingPlain(world))
   const { request, answered, close } = (protocol === 'HTTP/1.1' ? askHttp1 : askHttp2)(world, how)
   if (direction === 'up') return { source: request, sink: (await arriving).body, close }
   request.end()
@@ -61,11 +61,12 @@ export async function openUpgraded(
   })
   const switched = new Promise<Duplex>((resolve, reject) => {
     asked.on('upgrade', (_response, socket) => resolve(socket)).on('error', reject)
+    asked.on('response', ({ statusCode }) => reject(new Error(`refused with ${statusCode}`)))
   })
   asked.end()
   const client = await switched
   client.on('error', () => {})
-  const server = await arriving
+  const server = await soon(arriving)
   const [source, sink] = direction === 'down' ? [server, client] : [client, server]
   return { source, sink, close: () => void client.destroy() }
 }
@@ -129,6 +130,14 @@ function optionsOf(world: RecordingWorld, method: string, path: string): Request
 
 function headersOf({ host, token }: RecordingWorld): Record<string, string> {
   return { host, authorization: `Bearer ${token}` }
+}
+
+/** @throws Error when it does not come: it was refused on the way */
+async function soon<T>(coming: Promise<T>): Promise<T> {
+  const late = new Promise<never>((_, reject) => {
+    setTimeout(() => reject(new Error('nothing arrived')), OPEN_MS_MAX).unref()
+  })
+  return await Promise.race([coming, late])
 }
 
 async function firstOf<T>(emitter: NodeJS.EventEmitter, name: string): Promise<T> {
