@@ -13,6 +13,7 @@ export type DatabaseOptions = {
 }
 
 const CONNECTIONS_MAX = 10
+const READING_CONNECTIONS_MAX = 4
 const CONNECT_TIMEOUT_MS = 5000
 const STATEMENT_TIMEOUT_MS = 10_000
 const LOCK_TIMEOUT_MS = 3000
@@ -22,15 +23,21 @@ const ANSWER_TIMEOUT_MS = 12_000
 /** Migrations and rebuilds read whole tables. */
 const MAINTENANCE_TIMEOUT_MS = 15 * 60_000
 
+const COMMAND_LIMITS = {
+  statement_timeout: STATEMENT_TIMEOUT_MS,
+  lock_timeout: LOCK_TIMEOUT_MS,
+  idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+  query_timeout: ANSWER_TIMEOUT_MS,
+}
+
 /** A pool whose unqualified names are the service's own schema, with limits for commands. */
 export function openDatabase<Database>(options: DatabaseOptions): Kysely<Database> {
-  return connectLazily<Database>(options, {
-    max: CONNECTIONS_MAX,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    lock_timeout: LOCK_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-    query_timeout: ANSWER_TIMEOUT_MS,
-  })
+  return connectLazily<Database>(options, { ...COMMAND_LIMITS, max: CONNECTIONS_MAX })
+}
+
+/** For leases and those who follow the log: commands that queue for a connection hold up none of them. */
+export function openForReaders<Database>(options: DatabaseOptions): Kysely<Database> {
+  return connectLazily<Database>(options, { ...COMMAND_LIMITS, max: READING_CONNECTIONS_MAX })
 }
 
 /** One connection with time for migrations and rebuilds. */

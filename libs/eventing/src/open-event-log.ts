@@ -1,5 +1,5 @@
 import { messageOf } from '@postern/errors'
-import { openDatabase, openMaintenance } from './database.ts'
+import { openDatabase, openForReaders, openMaintenance } from './database.ts'
 import type { DomainEvent } from './decider.ts'
 import { adoptOrigin } from './epoch.ts'
 import type { EventLog, EventLogOptions } from './event-log.ts'
@@ -34,6 +34,7 @@ export async function openEventLog<Database, Event extends DomainEvent>(
   await prepareLog<Database, Event>({ ...options, log })
 
   const db = openDatabase<Database>(connection)
+  const forReaders = openForReaders<Database>(connection)
   const appended = createWaker()
   const onAppend = appended.subscribe
   const leadership = createLeadership({
@@ -53,7 +54,7 @@ export async function openEventLog<Database, Event extends DomainEvent>(
   }
   const { rebuildOwn } = options
   const served = serveLog({
-    db,
+    db: forReaders,
     log,
     onAppend,
     rebuild,
@@ -98,6 +99,7 @@ export async function openEventLog<Database, Event extends DomainEvent>(
     async stop() {
       served.close()
       await leadership.stop()
+      await forReaders.destroy()
       await db.destroy()
     },
     rebuild: async ({ verify = false } = {}) => await rebuild({ verify }),

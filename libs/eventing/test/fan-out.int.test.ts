@@ -294,16 +294,34 @@ test('a lease holds while one path to the owner is broken, whichever it is, and 
   }
 }, 30_000)
 
-test('without the database there is no lease, though the owner still answers', async () => {
-  await append(1)
-  const broken = await open()
-  await broken.start()
-  const client = clientOf(broken)
+test('commands that queue for a connection cost no lease, and hold up nobody who follows', async () => {
+  await owner.start()
+  const client = clientOf(owner)
   const { follower } = follow(client)
   const lease = hold([client], follower)
   await until(() => lease.valid())
-  await broken.db.destroy()
-  await until(() => !lease.valid(), 4000)
+  const commands = Array.from({ length: 20 }, async () => {
+    await sql`select pg_sleep(2)`.execute(owner.db)
+  })
+  const second = await open()
+  const last = await append(1, second)
+  await until(() => follower.position().pos === last, 2000)
+  await expectValidFor(lease, 4000)
+  await Promise.all(commands)
+}, 30_000)
+
+test('while the database does not answer there is no lease, though the owner does', async () => {
+  await owner.start()
+  await append(1)
+  const client = clientOf(owner)
+  const { follower } = follow(client)
+  const lease = hold([client], follower)
+  await until(() => lease.valid())
+  await owner.db.transaction().execute(async (db) => {
+    await sql`lock table head in access exclusive mode`.execute(db)
+    await until(() => !lease.valid(), 4000)
+  })
+  await until(() => lease.valid())
 })
 
 test('a reader that hears nothing gets no lease on a log that moved on', async () => {
