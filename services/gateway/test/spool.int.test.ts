@@ -1,9 +1,9 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { openSpool, type Spool, SpoolFullError } from '../src/audit/spool.ts'
 import { encodeRecords, frameBytes, type SpooledRecord } from '../src/audit/spool-frame.ts'
 
@@ -55,6 +55,35 @@ test('what has no haste goes to the disk with what has, by itself, and before th
   const reopened = await openSpool({ dir, bytesMax: MIB })
   expect((await readAll(reopened, 4)).at(-1)?.bytes.toString()).toBe('at the end')
   await reopened.close()
+})
+
+test('what has no haste and comes in the middle of a write waits for others, as at any other time', async () => {
+  const spool = await openSpool({ dir, bytesMax: MIB })
+  const written = await watchWrites()
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    const writing = spool.append(text('in haste'))
+    // Two microtasks: it is being written, and nothing can have come of it yet.
+    await Promise.resolve()
+    await Promise.resolve()
+    expect(written).toHaveBeenCalledTimes(1)
+    spool.put(text('not in haste'), () => undefined)
+    await writing
+    await nextTurn()
+    expect(written).toHaveBeenCalledTimes(1)
+    spool.put(text('neither'), () => undefined)
+    vi.runAllTimers()
+    expect((await readAll(spool, 3)).map(({ bytes }) => bytes.toString())).toEqual([
+      'in haste',
+      'not in haste',
+      'neither',
+    ])
+    expect(written).toHaveBeenCalledTimes(2)
+  } finally {
+    vi.useRealTimers()
+    written.mockRestore()
+    await spool.close()
+  }
 })
 
 test('what comes in the middle of a long write does not keep what follows from its turn', async () => {
@@ -207,3 +236,11 @@ async function segments(): Promise<string[]> {
 
 const segmentName = (first: number) => `${String(first).padStart(20, '0')}.spool`
 const text = (content: string) => Buffer.from(content)
+
+/** Whatever is written to any file. */
+async function watchWrites() {
+  const file = await open(join(dir, 'any'), 'w')
+  const prototype: FileHandle = Object.getPrototypeOf(file)
+  await file.close()
+  return vi.spyOn(prototype, 'writeFile')
+}

@@ -68,6 +68,8 @@ export async function openSpool(settings: {
   let queue: Pending[] = []
   let flushing: Promise<void> | undefined
   let gathering: NodeJS.Timeout | undefined
+  /** What is queued is to be written now, also behind a write that is under way. */
+  let isDue = false
   let broken: string | undefined
   let closed = false
   let wake: () => void = () => {}
@@ -78,10 +80,11 @@ export async function openSpool(settings: {
   const bytesHeld = () => segments.reduce((sum, segment) => sum + segment.bytes, 0)
 
   async function flushAll(): Promise<void> {
-    clearTimeout(gathering)
-    gathering = undefined
-    while (queue.length > 0 && broken === undefined) {
+    while (isDue && broken === undefined) {
       const group = queue.splice(0, GROUP_RECORDS_MAX)
+      // What arrives from here on has a time of its own.
+      isDue = queue.length > 0
+      if (group.length === 0) break
       try {
         await writeGroup(group)
         for (const { done } of group) done()
@@ -91,19 +94,18 @@ export async function openSpool(settings: {
         for (const { done } of group) done(error)
       }
     }
-    for (const { done } of queue.splice(0)) done(new SpoolBrokenError(broken))
+    if (broken !== undefined) {
+      for (const { done } of queue.splice(0)) done(new SpoolBrokenError(broken))
+    }
     flushing = undefined
   }
 
-  /** What arrives while one group is being written makes up the next. */
+  /** Writes what is queued: at once, or behind what is being written. */
   function flush(): void {
-    flushing ??= Promise.resolve().then(flushAll)
-  }
-
-  /** Also in the middle of a write, which then goes on with what has gathered: the next has its own time. */
-  function gathered(): void {
+    clearTimeout(gathering)
     gathering = undefined
-    flush()
+    isDue = true
+    flushing ??= Promise.resolve().then(flushAll)
   }
 
   /** Why a record cannot even wait to be written. */
@@ -189,7 +191,7 @@ export async function openSpool(settings: {
       }
       queue.push({ bytes: record, done })
       if (queue.length >= GATHER_RECORDS) flush()
-      else gathering ??= setTimeout(gathered, GATHER_MS)
+      else gathering ??= setTimeout(flush, GATHER_MS)
     },
 
     hasRoom: () => broken === undefined && !closed && bytesHeld() < bytesMax * NEW_REQUESTS_SHARE,
@@ -240,7 +242,7 @@ export async function openSpool(settings: {
 
     async close() {
       closed = true
-      if (queue.length > 0) flush()
+      flush()
       await flushing
       clearTimeout(gathering)
       queue = []
