@@ -11,7 +11,12 @@ import {
   type Paths,
   type Recorded,
 } from '@postern/eventing'
-import { createDatabase, createKillableNats, type KillableNats } from '@postern/fixtures'
+import {
+  createDatabase,
+  createKillableNats,
+  type KillableNats,
+  startTcpProxy,
+} from '@postern/fixtures'
 import { createSilentLog } from '@postern/telemetry/testing'
 import { sql } from 'kysely'
 import pg from 'pg'
@@ -278,6 +283,34 @@ test('a lease needs no bus, ends when the owner is gone, and comes back', async 
   await until(() => lease.valid())
   expect(changes).toEqual(['regained', 'lost', 'regained'])
 }, 30_000)
+
+test('a database that has gone without a word is found again: the lease comes back, and commands work', async () => {
+  const { hostname: host, port } = new URL(url)
+  const wire = await startTcpProxy({ host, port: Number(port) })
+  closing.push(async () => await wire.close())
+  const throughWire = new URL(url)
+  throughWire.host = wire.address
+  const distant = await openLedger(throughWire.href, { bus })
+  closing.push(async () => await distant.stop())
+  await distant.start()
+  await append(1, distant)
+  const client = clientOf(distant)
+  const { follower } = follow(client)
+  const lease = hold([client], follower)
+  const changes: string[] = []
+  lease.onLost(() => changes.push('lost'))
+  lease.onRegained(() => changes.push('regained'))
+  await until(() => lease.valid())
+  wire.halfOpen()
+  await until(() => changes.includes('lost'))
+  await until(() => changes.at(-1) === 'regained')
+  const works = async () =>
+    await append(1, distant).then(
+      () => true,
+      () => false,
+    )
+  await until(works, 30_000)
+}, 60_000)
 
 test('a lease holds while one path to the owner is broken, whichever it is, and events go on', async () => {
   await owner.start()

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { platform } from 'node:os'
 import { join } from 'node:path'
 import { createKubectl, eventually, type Kubectl } from '@postern/bootstrap'
+import { startTcpProxy, type TcpProxy } from '@postern/fixtures'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { doneInCluster } from '../support/changes-nothing.ts'
 import { CLUSTER, type E2eWorld } from '../support/e2e-world.ts'
@@ -10,7 +11,6 @@ import { type GatewayProcess, startGatewayProcess } from '../support/gateway-pro
 import { agentOf } from '../support/process-tree.ts'
 import { filesWith, holdsToken, JWT_BEGINNING, tablesWith } from '../support/search.ts'
 import { openExec } from '../support/streams.ts'
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 
 const POD = '/api/v1/namespaces/team/pods/box'
 const MARKER = `marker-${randomBytes(12).toString('hex')}`

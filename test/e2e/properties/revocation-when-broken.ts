@@ -1,11 +1,11 @@
 import { performance } from 'node:perf_hooks'
 import { eventually } from '@postern/bootstrap'
+import { startTcpProxy, type TcpProxy } from '@postern/fixtures'
 import { describe, expect, test } from 'vitest'
 import { CLUSTER, type E2eWorld } from '../support/e2e-world.ts'
 import { startGatewayProcess } from '../support/gateway-process.ts'
 import { type Answer, messageOf } from '../support/http.ts'
 import { freeze } from '../support/process-tree.ts'
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { bothStreams, LEASE_MS } from './revocation.ts'
 
 const PODS = '/api/v1/namespaces/team/pods'

@@ -1,3 +1,4 @@
+export { startTcpProxy, type TcpProxy } from '@postern/fixtures'
 export { joinFacts, spawnAgent } from './agent-process.ts'
 export {
   type Credentials,
@@ -16,5 +17,4 @@ export { freeze } from './process-tree.ts'
 export { recordsWhere } from './records.ts'
 export { type ServiceProcess, spawnService } from './service-process.ts'
 export { type OpenStream, openExec, openWatch } from './streams.ts'
-export { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 export { words } from './words.ts'
