@@ -5,6 +5,7 @@ import type { Kubectl } from './kubectl.ts'
 
 const ONLINE_MS_MAX = 60_000
 const LOOK_AGAIN_MS = 100
+const UNAVAILABLE = 503
 const clusterAnswer = z.object({
   cluster: z.object({
     state: z.string(),
@@ -75,11 +76,21 @@ export async function untilHeard(
   lastWords: () => Promise<string>,
 ): Promise<void> {
   const deadline = Date.now() + ONLINE_MS_MAX
-  while (!(await clusterOf(api, name)).seenAt.some((at) => at > since)) {
+  while (!(await isHeard(api, name, since))) {
     if (Date.now() > deadline) {
       throw new Error(`the agent of ${name} did not come:\n${await lastWords()}`)
     }
     await setTimeout(LOOK_AGAIN_MS)
+  }
+}
+
+/** Nobody has been heard of while the service that knows cannot be asked. */
+async function isHeard(api: ApiClient, name: string, since: Date): Promise<boolean> {
+  try {
+    return (await clusterOf(api, name)).seenAt.some((at) => at > since)
+  } catch (error) {
+    if (error instanceof ApiError && error.status === UNAVAILABLE) return false
+    throw error
   }
 }
 

@@ -15,10 +15,9 @@ const BASE64URL = /^[A-Za-z0-9_-]+$/
 /** The bearer token of a request: said exactly once, in one of the two ways. Never a cookie. */
 export function bearerToken(headers: HeaderLines): Presented {
   const lines = headerValues(headers, 'authorization')
-  const protocols = headerValues(headers, 'sec-websocket-protocol')
-    .flatMap((value) => value.split(','))
-    .map((protocol) => protocol.trim())
-  const carriers = protocols.filter((text) => text.toLowerCase().startsWith(PROTOCOL_PREFIX))
+  const offers = headerValues(headers, 'sec-websocket-protocol')
+  const protocols = offers.length === 0 ? offers : offers.flatMap(partsOf)
+  const carriers = protocols.filter(isCarrier)
   // With two of them, two parties could each believe another one.
   if (lines.length + carriers.length > 1) return { kind: 'malformed' }
   const [line] = lines
@@ -29,6 +28,9 @@ export function bearerToken(headers: HeaderLines): Presented {
   const token = line === undefined ? fromProtocol(carrier ?? '') : BEARER.exec(line)?.[1]
   return token === undefined ? { kind: 'malformed' } : { kind: 'token', token }
 }
+
+const partsOf = (offer: string) => offer.split(',').map((protocol) => protocol.trim())
+const isCarrier = (protocol: string) => protocol.toLowerCase().startsWith(PROTOCOL_PREFIX)
 
 function fromProtocol(protocol: string): string | undefined {
   const encoded = protocol.slice(PROTOCOL_PREFIX.length)
