@@ -1,4 +1,4 @@
-import { accountBindings, compile, hasAnyAccess } from '@postern/access'
+import { accountBindings, compile, hasAnyAccess, nextChangeAt } from '@postern/access'
 import { isId } from '@postern/ids'
 import type { Replica } from '@postern/replica'
 import type { AccessView, Judgement } from '../session/access-view.ts'
@@ -26,6 +26,7 @@ export function createReplicaAccess(replica: Replica): AccessView {
         settle()
       })
     },
+    state: () => replica.snapshot(),
     judge: (userId, clusterId, at) => judge(replica, userId, clusterId, at),
   }
 }
@@ -42,12 +43,14 @@ function judge(replica: Replica, userId: string, clusterId: string, at: Date): J
     clusterExists,
   }
   if (!isEnabled || !clusterExists) {
-    return { ...facts, hasAccess: false, bindings: [], uncovered: [] }
+    return { ...facts, hasAccess: false, bindings: [], uncovered: [], changesAt: undefined }
   }
   const wanted = accountBindings(snapshot, requester, at)
+  const compiled = compile(snapshot, requester)
   return {
     ...facts,
-    hasAccess: hasAnyAccess(compile(snapshot, requester), at),
+    hasAccess: hasAnyAccess(compiled, at),
+    changesAt: nextChangeAt(compiled, at),
     bindings: wanted.bindings.map(({ clusterRole, namespaces }) => ({
       clusterRole,
       namespaces: [...namespaces],

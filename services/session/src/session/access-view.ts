@@ -4,6 +4,8 @@ import type { Binding } from './session.ts'
 export type AccessView = {
   /** False until everything was read once, and while a log is read anew: nothing is concluded then. */
   ready(): boolean
+  /** The same object until something that judgements rest on has changed; what time alone changes is not in it. */
+  state(): object
   judge(userId: string, clusterId: string, at: Date): Judgement
   /** The id of a user by name; an id stays as it is, also of a user who is gone. */
   findUser(reference: string): string | undefined
@@ -25,4 +27,6 @@ export type Judgement = {
   readonly bindings: readonly Binding[]
   /** Grants that no role of the cluster's install level covers, each with the reason. */
   readonly uncovered: readonly string[]
+  /** When a grant of the user's on the cluster begins or ends next by its time. */
+  readonly changesAt: Date | undefined
 }

@@ -16,6 +16,7 @@ const entitled: Judgement = {
   hasAccess: true,
   bindings,
   uncovered: [],
+  changesAt: undefined,
 }
 const nobody: Judgement = { ...entitled, user: 'disabled', hasAccess: false, bindings: [] }
 
@@ -45,20 +46,36 @@ function createWorld(sessions: readonly LiveSession[]) {
     judgements: new Map<string, Judgement>(),
     databaseFails: false,
     afterJudging: () => {},
+    /** What judgements rest on, and whom they were about. */
+    state: {},
+    judged: [] as string[],
+    head: 1n,
     done: [] as (SessionCommand & { of: string })[],
     keep: async () => {},
   }
-  const access: Pick<AccessView, 'ready' | 'judge'> = {
+  const access: Pick<AccessView, 'ready' | 'state' | 'judge'> = {
     ready: () => world.ready,
+    state: () => world.state,
     judge: (userId) => {
+      world.judged.push(userId.replace('user of ', ''))
       world.afterJudging()
       return world.judgements.get(userId) ?? entitled
     },
   }
-  const repository: Pick<SessionRepository, 'live' | 'execute'> = {
-    async live(after) {
+  const repository: Pick<SessionRepository, 'head' | 'live' | 'execute'> = {
+    head: async () => world.head,
+    async live(after, due) {
       if (world.databaseFails) throw new Error('the database is gone')
-      return sessions.filter(({ session_id }) => session_id > after).slice(0, 2)
+      return sessions
+        .filter(({ session_id }) => session_id > after)
+        .filter(
+          ({ pos, expires_at, lastActiveAt = start }) =>
+            due === undefined ||
+            pos > due.changedAfter ||
+            new Date(expires_at) <= due.at ||
+            lastActiveAt <= due.unusedSince,
+        )
+        .slice(0, 2)
     },
     async execute(of, command) {
       if (of === 'odd') throw new Rejection('SESSION_ENDED', 'failed_precondition', 'it has ended')
@@ -138,4 +155,103 @@ test('silence while the database was gone ends no session', async () => {
   world.now = at(3600 + 45)
   await world.keep()
   expect(world.done).toMatchObject([{ of: 'a', reason: END_REASONS.idle }])
+})
+
+test('once all are judged, a round judges those that changed and those whose own time is over', async () => {
+  const [kept, changes, expires] = [
+    live('kept', at(9000)),
+    live('changes', at(9000)),
+    live('expires', at(9000)),
+  ]
+  const idle = live('idle', at(0))
+  const sessions = [kept, changes, expires, idle].sort((a, b) =>
+    a.session_id < b.session_id ? -1 : 1,
+  )
+  const world = createWorld(sessions)
+  const judgedIn = async () => {
+    world.judged = []
+    await world.keep()
+    return world.judged.toSorted()
+  }
+  expect(await judgedIn()).toEqual(['changes', 'expires', 'idle', 'kept'])
+  expect(await judgedIn()).toEqual([])
+  Object.assign(changes, { pos: 2n })
+  world.head = 2n
+  expect(await judgedIn()).toEqual(['changes'])
+  expect(await judgedIn()).toEqual([])
+  Object.assign(expires, { expires_at: at(100).toISOString() })
+  world.now = at(100)
+  expect(await judgedIn()).toEqual(['expires'])
+  world.now = at(1800)
+  expect(await judgedIn()).toEqual(['expires', 'idle'])
+})
+
+test('a change while a round reads is judged in the next one', async () => {
+  const [first, second] = [live('a', at(9000)), live('b', at(9000))]
+  const world = createWorld([first, second])
+  world.afterJudging = () => {
+    if (world.judged.length > 1) return
+    // Behind the place where the round is.
+    Object.assign(first, { pos: 2n })
+    Object.assign(second, { pos: 3n })
+  }
+  await world.keep()
+  world.head = 3n
+  world.judged = []
+  await world.keep()
+  expect(world.judged).toEqual(['a', 'b'])
+})
+
+test.each<{
+  why: string
+  happens: (world: ReturnType<typeof createWorld>) => Promise<void> | void
+}>([
+  {
+    why: 'anything changed that judgements rest on',
+    happens: (world) => {
+      world.state = {}
+    },
+  },
+  {
+    why: 'a grant begins or ends by its time',
+    happens: (world) => {
+      world.now = at(50)
+    },
+  },
+  {
+    why: 'a round failed',
+    happens: async (world) => {
+      world.databaseFails = true
+      await expect(world.keep()).rejects.toThrow('the database is gone')
+      world.databaseFails = false
+    },
+  },
+  {
+    why: 'a round broke off because a log was read anew',
+    happens: async (world) => {
+      world.state = {}
+      world.afterJudging = () => {
+        world.ready = false
+      }
+      await world.keep()
+      world.afterJudging = () => {}
+      world.ready = true
+    },
+  },
+  {
+    why: 'a minute of rounds has passed',
+    happens: async (world) => {
+      for (let round = 2; round < 60; round += 1) await world.keep()
+    },
+  },
+])('all are judged again when $why', async ({ happens }) => {
+  const world = createWorld(['a', 'b', 'c'].map((id) => live(id, at(9000))))
+  world.judgements.set('user of b', { ...entitled, changesAt: at(50) })
+  await world.keep()
+  await world.keep()
+  expect(world.judged).toEqual(['a', 'b', 'c'])
+  await happens(world)
+  world.judged = []
+  await world.keep()
+  expect(world.judged).toEqual(['a', 'b', 'c'])
 })

@@ -5,18 +5,22 @@ import type { SessionSignals } from '../signals.ts'
 import type { AccessView } from './access-view.ts'
 import type { ActivityStore } from './activity.ts'
 import { whyEnd } from './end-rules.ts'
-import type { LiveSession, SessionRepository } from './session-repository.ts'
+import type { Due, LiveSession, SessionRepository } from './session-repository.ts'
 
 const actor: Actor = { by: 'service:session', cause: 'session.keep-sessions' }
 
 /** One session that cannot be kept keeps none of the others from it; a database that is gone does. */
 const FAILURES_MAX = 5
 /** A minute of rounds. */
-const FORGET_EVERY_ROUNDS = 60
+const ROUNDS_MAX = 60
 
 /**
  * Ends every open session that may not go on, and asks for another account where grants changed.
  * What it concludes is always safe to conclude twice, so any number of processes may run it.
+ *
+ * A round judges all sessions where anything that judgements rest on has changed, when a grant begins or
+ * ends by its time, after a failure, and once a minute whatever is known. Otherwise it judges those that
+ * changed since the last round, and those whose own time is over.
  */
 export function createKeepSessions(needs: {
   sessions: SessionRepository
@@ -29,11 +33,18 @@ export function createKeepSessions(needs: {
   const { sessions, activity, access, now, idleSecondsMax, signals } = needs
   /** Starts anew with every failure: gateways could not be heard either. */
   let hearingSince: Date | undefined
+  /** What the last judgement of all sessions rested on; `undefined` where it is to be made again. */
+  let judgedBy: object | undefined
+  /** How long judgements hold. */
+  let holdUntil = Number.POSITIVE_INFINITY
+  /** Sessions are judged as they were at this position. */
+  let judgedPos = 0n
   let rounds = 0
 
   async function keep(session: LiveSession, since: Date): Promise<void> {
     const at = now()
     const judgement = access.judge(session.user_id, session.cluster_id, at)
+    holdUntil = Math.min(holdUntil, judgement.changesAt?.getTime() ?? Number.POSITIVE_INFINITY)
     const facts = {
       ...judgement,
       openedAt: new Date(session.opened_at),
@@ -50,13 +61,16 @@ export function createKeepSessions(needs: {
     }
   }
 
-  async function keepAll(since: Date): Promise<void> {
+  /** Answers whether it came to its end. */
+  async function keepAll(since: Date, due: Due | undefined): Promise<boolean> {
     const failures: unknown[] = []
+    // What changes while pages are read is judged in the next round.
+    const head = await sessions.head()
     for (let after = ''; ; ) {
-      const page = await sessions.live(after)
+      const page = await sessions.live(after, due)
       for (const session of page) {
         // While a log is read anew, what is missing says nothing.
-        if (!access.ready()) return
+        if (!access.ready()) return false
         after = session.session_id
         try {
           await keep(session, since)
@@ -68,19 +82,35 @@ export function createKeepSessions(needs: {
       }
       if (page.length > 0) continue
       if (failures.length > 0) throw failures[0]
-      return
+      judgedPos = head
+      return true
     }
+  }
+
+  function dueAt(at: Date): Due | undefined {
+    const isKnown = judgedBy === access.state() && at.getTime() < holdUntil
+    if (!isKnown || rounds % ROUNDS_MAX === 0) return undefined
+    const unusedSince = new Date(at.getTime() - idleSecondsMax * 1000)
+    return { changedAfter: judgedPos, at, unusedSince }
   }
 
   return async (): Promise<void> => {
     if (!access.ready()) return
+    const at = now()
+    const state = access.state()
+    const due = dueAt(at)
     try {
-      hearingSince ??= now()
-      await keepAll(hearingSince)
-      if (rounds % FORGET_EVERY_ROUNDS === 0) await activity.forget()
+      hearingSince ??= at
+      if (due === undefined) {
+        judgedBy = undefined
+        holdUntil = Number.POSITIVE_INFINITY
+      }
+      if ((await keepAll(hearingSince, due)) && due === undefined) judgedBy = state
+      if (rounds % ROUNDS_MAX === 0) await activity.forget()
       rounds += 1
     } catch (error) {
       hearingSince = undefined
+      judgedBy = undefined
       throw error
     }
   }

@@ -1,5 +1,5 @@
 import type { Actor, EventStore } from '@postern/eventing'
-import type { Kysely, Selectable } from 'kysely'
+import { type Kysely, type Selectable, sql } from 'kysely'
 import type { SessionDatabase } from '../database.ts'
 import { type Binding, type SessionCommand, type SessionEvent, session } from './session.ts'
 import type { SessionChanges } from './session-changes.ts'
@@ -13,6 +13,9 @@ const PAGE = 500
 export type SessionRepository = ReturnType<typeof createSessionRepository>
 
 export type LiveSession = SessionRow & { readonly lastActiveAt: Date | undefined }
+
+/** Sessions that changed after a position, whose time is over, or that nobody has used since. */
+export type Due = { readonly changedAfter: bigint; readonly at: Date; readonly unusedSince: Date }
 
 /** Reads and writes sessions. */
 export function createSessionRepository(needs: {
@@ -49,8 +52,17 @@ export function createSessionRepository(needs: {
       return row === undefined ? undefined : toRow(row)
     },
 
-    /** Sessions that are in use, with when they were last used, after an id; in order of ids. */
-    async live(after: string): Promise<LiveSession[]> {
+    /** The position of the last change. */
+    async head(): Promise<bigint> {
+      const { head } = await db
+        .selectFrom('sessions')
+        .select(({ fn }) => fn.max('pos').as('head'))
+        .executeTakeFirstOrThrow()
+      return head ?? 0n
+    },
+
+    /** Sessions that are in use, or those of them that are due, with when they were last used; in order of ids, after one. */
+    async live(after: string, due?: Due): Promise<LiveSession[]> {
       const rows = await db
         .selectFrom('sessions')
         .leftJoin('activity', 'activity.session_id', 'sessions.session_id')
@@ -58,6 +70,7 @@ export function createSessionRepository(needs: {
         .select('activity.last_active_at')
         .where('state', 'in', ['opening', 'active'])
         .where('sessions.session_id', '>', after)
+        .where(due === undefined ? sql.lit(true) : isDue(due))
         .orderBy('sessions.session_id')
         .limit(PAGE)
         .execute()
@@ -96,6 +109,11 @@ export function createSessionRepository(needs: {
       return rows.map(toRow)
     },
   }
+}
+
+function isDue({ changedAfter, at, unusedSince }: Due) {
+  return sql<boolean>`(sessions.pos > ${changedAfter} or expires_at::timestamptz <= ${at}
+    or coalesce(last_active_at, opened_at::timestamptz) <= ${unusedSince})`
 }
 
 function toRow(row: Selectable<SessionDatabase['sessions']>): SessionRow {
