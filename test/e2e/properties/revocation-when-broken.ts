@@ -174,11 +174,16 @@ async function askUntilRefused(
   const deadline = last + 30_000
   for (;;) {
     const sentAt = performance.now()
-    const answer = await ask()
-    if (answer.status !== 200) return { last, refusal: answer }
-    last = sentAt
+    const answer = await ask().catch(brokenOff)
+    if (answer !== undefined && answer.status !== 200) return { last, refusal: answer }
+    if (answer !== undefined) last = sentAt
     if (sentAt > deadline) throw new Error('it is still served')
   }
+}
+
+/** The right to an answer may end in the middle of it; then the answer does. */
+function brokenOff(error: unknown): undefined {
+  if (!(error instanceof Error && error.message === 'aborted')) throw error
 }
 
 async function proxiesToServices({
