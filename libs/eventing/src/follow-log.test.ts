@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import { GroupCreated } from '@postern/proto/postern/identity/events/v1/events'
 import { createSilentLog } from '@postern/telemetry/testing'
 import fc from 'fast-check'
@@ -166,9 +167,10 @@ test('what a path that hangs does not bring comes by the other, which is not tri
   const owner = createOwner()
   owner.append()
   const opened: string[] = []
-  const bringing = (name: string, hangs: () => boolean) => ({
+  const bringing = (name: string, afterMs: number, hangs: () => boolean) => ({
     async *followEvents({ after }: { after: bigint }, { signal }: { signal?: AbortSignal } = {}) {
       opened.push(name)
+      await setTimeout(afterMs, undefined, { signal })
       yield owner.runAfter(Number(after), 3)
       if (!hangs()) return
       await once(signal ?? expect.unreachable(), 'abort')
@@ -181,11 +183,11 @@ test('what a path that hangs does not bring comes by the other, which is not tri
     codec,
     log: createSilentLog(),
     paths: [
-      bringing('first', () => {
+      bringing('first', 0, () => {
         hasHung = true
         return true
       }),
-      bringing('second', () => false),
+      bringing('second', 200, () => false),
     ],
     onReset: () => undefined,
     onEvents: () => undefined,
@@ -193,7 +195,13 @@ test('what a path that hangs does not bring comes by the other, which is not tri
   await follower.reach({ epoch: 'e1', pos: 1n }, 60_000)
   expect([hasHung, opened]).toEqual([true, ['first']])
   owner.append()
-  await follower.reach({ epoch: 'e1', pos: 2n }, 2_000)
+  const waiting = [0, 150].map(async (sinceMs) => {
+    await setTimeout(sinceMs)
+    await follower.reach({ epoch: 'e1', pos: 2n }, 60_000)
+  })
+  await Promise.all(waiting)
   follower.stop()
+  // Who waits for a shorter time does not break off what the other has waited for.
   expect(opened.slice(0, 2)).toEqual(['first', 'second'])
+  expect(opened.slice(1)).not.toContain('first')
 })

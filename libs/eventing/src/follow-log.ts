@@ -100,12 +100,17 @@ export function followLog<Event extends DomainEvent>(
   const followOnce = async (client: Pick<EventLogClient, 'followEvents'>): Promise<void> => {
     const silent = new AbortController()
     const timer = setTimeout(() => silent.abort(), SILENCE_MS_MAX)
-    const forget = overdue.subscribe(() => silent.abort())
+    let heardAt = performance.now()
+    const forget = overdue.subscribe(() => {
+      // Several may wait, each with a time of its own: what was opened for one is not broken off for another.
+      if (performance.now() - heardAt >= OVERDUE_MS) silent.abort()
+    })
     const signal = AbortSignal.any([stopping.signal, silent.signal])
     try {
       for await (const run of client.followEvents({ after: at.pos }, { signal })) {
         if (stopping.signal.aborted || !take(run)) return
         timer.refresh()
+        heardAt = performance.now()
       }
     } catch (error) {
       if (silent.signal.aborted) throw new Error(`${service} fell silent`, { cause: error })

@@ -57,6 +57,7 @@ class Session implements MuxSession {
   readonly #outbox: Outbox
   readonly #host: StreamHost
   readonly #streams = new Roster<Stream>()
+  /** By the id of a stream. What V8 keeps of a Map for too long is numbers here, and no stream. */
   readonly #seatOf = new Map<number, number>()
   readonly #stopPinging: () => void
   #handler: ((stream: MuxStream, head: Buffer) => void) | undefined

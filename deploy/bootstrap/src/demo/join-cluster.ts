@@ -24,7 +24,7 @@ type Membership = {
 
 /**
  * Registers the cluster under the name, unless it is, and joins it with one `kubectl apply -f`, unless
- * its agent comes back by itself. Resolves when an agent has been heard of since then, or since the call.
+ * its agent comes back by itself. Resolves when an agent is heard of after `since`, which is the call when left out.
  */
 export async function joinCluster(
   options: Membership & {

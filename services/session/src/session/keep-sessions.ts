@@ -87,8 +87,8 @@ export function createKeepSessions(needs: {
     }
   }
 
-  function dueAt(at: Date): Due | undefined {
-    const isKnown = judgedBy === access.state() && at.getTime() < holdUntil
+  function dueAt(at: Date, state: object): Due | undefined {
+    const isKnown = judgedBy === state && at.getTime() < holdUntil
     if (!isKnown || rounds % ROUNDS_MAX === 0) return undefined
     const unusedSince = new Date(at.getTime() - idleSecondsMax * 1000)
     return { changedAfter: judgedPos, at, unusedSince }
@@ -98,7 +98,7 @@ export function createKeepSessions(needs: {
     if (!access.ready()) return
     const at = now()
     const state = access.state()
-    const due = dueAt(at)
+    const due = dueAt(at, state)
     try {
       hearingSince ??= at
       if (due === undefined) {
