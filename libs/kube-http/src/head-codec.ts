@@ -30,12 +30,11 @@ export function encodeRequestHead(head: RequestHead): Buffer {
   return encode(String.fromCharCode(VERSION, KIND_REQUEST, upgrade), texts, head.headers)
 }
 
-/** @throws HeadError */
-export function encodeResponseHead(head: ResponseHead): Buffer {
-  checkResponse(head)
-  const { status } = head
+/** Of a head that was checked where it came from. @throws HeadError if it has too much */
+export function encodeResponseHead({ status, headers }: ResponseHead): Buffer {
+  if (headers.length > HEADERS_MAX) throw new HeadError('too many headers')
   const start = String.fromCharCode(VERSION, KIND_RESPONSE, status >>> 8, status & 0xff)
-  return encode(start, [], head.headers)
+  return encode(start, [], headers)
 }
 
 /** @throws HeadError */

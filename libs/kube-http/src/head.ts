@@ -19,6 +19,7 @@ export type RequestHead = {
   readonly upgrade?: UpgradeProtocol
 }
 
+/** Checked by whoever made it: nothing in it could end or split a line of it. */
 export type ResponseHead = {
   readonly status: number
   readonly headers: HeaderLines

@@ -35,14 +35,10 @@ export {
   writeChunk,
   writeRequestHead,
 } from './request-writer.ts'
-export {
-  endToEndHeaders,
-  forwardableResponseHeaders,
-  isForwardingRedirect,
-} from './response-headers.ts'
+export { HttpSyntaxError, toResponseHead } from './response-head.ts'
+export { forwardableResponseHeaders, isForwardingRedirect } from './response-headers.ts'
 export {
   createResponseReader,
-  HttpSyntaxError,
   type ResponseReader,
   type ResponseReceiver,
 } from './response-reader.ts'

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { agentErrorHead, agentErrorOf } from './agent-error.ts'
-import { endToEndHeaders, forwardableResponseHeaders } from './response-headers.ts'
+import { toResponseHead } from './response-head.ts'
+import { forwardableResponseHeaders } from './response-headers.ts'
 
 test('clients get what they need of the cluster, and nothing that speaks for the gateway', () => {
   const kept = [
@@ -28,7 +29,7 @@ test('clients get what they need of the cluster, and nothing that speaks for the
 test('what an agent says of itself cannot come from a cluster', () => {
   const { headers } = agentErrorHead('no-token')
   expect(agentErrorOf({ status: 503, headers })).toBe('no-token')
-  expect(agentErrorOf({ status: 503, headers: endToEndHeaders(headers) })).toBeUndefined()
+  expect(agentErrorOf(toResponseHead(503, headers))).toBeUndefined()
 })
 
 test('an error that only newer agents know still says that nothing was sent', () => {

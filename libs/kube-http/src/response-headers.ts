@@ -1,7 +1,7 @@
 import { AGENT_ERROR_HEADER } from './agent-error.ts'
 import type { ResponseHead } from './head.ts'
 import { type HeaderLines, valuesOf } from './header-lines.ts'
-import { headerName } from './header-names.ts'
+import { type HeaderName, headerName } from './header-names.ts'
 
 const FORWARDED = new Set([
   'accept-ranges',
@@ -40,10 +40,7 @@ export function isForwardingRedirect({ status, headers }: ResponseHead): boolean
   return status >= 300 && status < 400 && valuesOf(headers, 'location').length > 0
 }
 
-/** What an agent takes over from kube-apiserver's answer: end-to-end headers, no words of its own. */
-export function endToEndHeaders(headers: HeaderLines): HeaderLines {
-  return headers.filter(([name]) => {
-    const { key, isHopByHop } = headerName(name)
-    return !isHopByHop && key !== AGENT_ERROR_HEADER
-  })
+/** What an agent takes over from kube-apiserver's answer: no words to the next hop, and none of its own. */
+export function isEndToEnd({ key, isHopByHop }: HeaderName): boolean {
+  return !isHopByHop && key !== AGENT_ERROR_HEADER
 }

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { ResponseHead } from './head.ts'
-import { createResponseReader, HttpSyntaxError } from './response-reader.ts'
+import type { ResponseHead, UpgradeProtocol } from './head.ts'
+import { HttpSyntaxError } from './response-head.ts'
+import { createResponseReader } from './response-reader.ts'
 
 type Result = {
   head: ResponseHead | undefined
@@ -11,9 +12,11 @@ type Result = {
   error: string | undefined
 }
 
+type How = { method?: string; upgrade?: UpgradeProtocol | undefined; closed?: boolean }
+
 function readAll(
   parts: readonly Buffer[],
-  { method = 'GET', upgrade = false, closed = false } = {},
+  { method = 'GET', upgrade, closed = false }: How = {},
 ): Result {
   const result: Result = {
     head: undefined,
@@ -23,7 +26,7 @@ function readAll(
     error: undefined,
   }
   const reader = createResponseReader(
-    { method, upgrade, headBytesMax: 4096 },
+    { method, headBytesMax: 4096, ...(upgrade === undefined ? {} : { upgrade }) },
     {
       onHead(head) {
         expect(result.head).toBeUndefined()
@@ -53,10 +56,9 @@ function readAll(
   return result
 }
 
-const read = (text: string, how?: Parameters<typeof readAll>[1]) =>
-  readAll([Buffer.from(text, 'latin1')], how)
+const read = (text: string, how?: How) => readAll([Buffer.from(text, 'latin1')], how)
 
-const RESPONSES: [name: string, text: string, how?: Parameters<typeof readAll>[1]][] = [
+const RESPONSES: [name: string, text: string, how?: How][] = [
   ['a length', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'],
   ['an empty body', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
   [
@@ -78,7 +80,7 @@ const RESPONSES: [name: string, text: string, how?: Parameters<typeof readAll>[1
   [
     'a switch',
     'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x82\x00raw',
-    { upgrade: true },
+    { upgrade: 'websocket' },
   ],
 ]
 
@@ -95,14 +97,14 @@ test.each(RESPONSES)('%s is read the same wherever it is cut', (_, text, how) =>
 
 test('what comes in is what was said', () => {
   expect(read(RESPONSES[2]?.[1] ?? '')).toMatchObject({ body: 'hello!', end: 'reusable' })
-  expect(read(RESPONSES[3]?.[1] ?? '').head?.headers).toEqual([['Transfer-Encoding', 'chunked']])
+  expect(read(RESPONSES[3]?.[1] ?? '').head).toEqual({ status: 200, headers: [] })
   expect(read(RESPONSES[4]?.[1] ?? '')).toMatchObject({ head: { status: 204 }, end: 'reusable' })
   expect(read(RESPONSES[8]?.[1] ?? '')).toMatchObject({ end: 'closes' })
   expect(read('HTTP/1.1 200 OK\r\n\r\nx', { closed: true })).toMatchObject({
     body: 'x',
     end: 'closes',
   })
-  expect(read(RESPONSES[9]?.[1] ?? '', { upgrade: true })).toMatchObject({
+  expect(read(RESPONSES[9]?.[1] ?? '', { upgrade: 'websocket' })).toMatchObject({
     switched: '\x82\x00raw',
     end: undefined,
   })
@@ -146,6 +148,24 @@ test.each([
 })
 
 test.each([
+  ['to another protocol', 'Upgrade: SPDY/3.1\r\n'],
+  ['to two protocols', 'Upgrade: websocket\r\nUpgrade: websocket\r\n'],
+  ['to none', ''],
+])('a switch %s than was asked for is a broken protocol', (_, lines) => {
+  const answer = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n${lines}\r\n`
+  expect(read(answer, { upgrade: 'websocket' }).error).toBeDefined()
+})
+
+test('what was said to the next hop goes no further, and neither does what only an agent says', () => {
+  const lines = ['Connection: keep-alive', 'Keep-Alive: 5', 'Postern-Agent-Error: no-token']
+  const answer = ['HTTP/1.1 200 OK', ...lines, 'Vary: a', 'Content-Length: 0', '\r\n'].join('\r\n')
+  expect(read(answer).head?.headers).toEqual([
+    ['Vary', 'a'],
+    ['Content-Length', '0'],
+  ])
+})
+
+test.each([
   ['in the head', 'HTTP/1.1 200 OK\r\n'],
   ['in a body of known length', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell'],
   ['in a chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe'],
@@ -170,7 +190,7 @@ test('whatever bytes come, however cut, they end in a response or a HttpSyntaxEr
     fc.constantFrom(
       'Transfer-Encoding: chunked\r\n',
       'a\r\n',
-      'HTTP/1.1 101 x\r\n',
+      'HTTP/1.1 101 x\r\nUpgrade: websocket\r\n',
       'Connection: close\r\n',
     ),
     fc.string({ unit: 'binary', maxLength: 5 }),
@@ -183,9 +203,9 @@ test('whatever bytes come, however cut, they end in a response or a HttpSyntaxEr
       (pieces, at, upgrade) => {
         const bytes = Buffer.from(pieces.join(''), 'latin1')
         const cut = bytes.length === 0 ? 0 : at % bytes.length
-        const whole = readAll([bytes], { upgrade, closed: true })
-        const parts = [bytes.subarray(0, cut), bytes.subarray(cut)]
-        const again = readAll(parts, { upgrade, closed: true })
+        const how: How = { upgrade: upgrade ? 'websocket' : undefined, closed: true }
+        const whole = readAll([bytes], how)
+        const again = readAll([bytes.subarray(0, cut), bytes.subarray(cut)], how)
         expect({ ...again, error: again.error !== undefined }).toEqual({
           ...whole,
           error: whole.error !== undefined,

@@ -1,12 +1,14 @@
-import type { ResponseHead } from './head.ts'
-import { isFieldValue, isToken, valuesOf } from './header-lines.ts'
-
-/** The other side does not speak HTTP/1.1 as RFC 9112 has it. The connection is of no more use. */
-export class HttpSyntaxError extends Error {
-  override readonly name = 'HttpSyntaxError'
-}
+import type { ResponseHead, UpgradeProtocol } from './head.ts'
+import {
+  checkTrailer,
+  HttpSyntaxError,
+  parseResponseHead,
+  type ReceivedHead,
+  type ResponseFraming,
+} from './response-head.ts'
 
 export type ResponseReceiver = {
+  /** Without the lines that were for the next hop. */
   onHead(head: ResponseHead): void
   /** Parts of what was pushed, not copies. */
   onBody(chunk: Buffer): void
@@ -30,43 +32,35 @@ export type ResponseReader = {
   readonly state: 'head' | 'body' | 'done' | 'switched'
 }
 
-type Framing =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'length'; readonly bytes: number }
-  | { readonly kind: 'chunked' }
-  | { readonly kind: 'until-close' }
-
 const RESPONSE_HEAD_BYTES_MAX = 1024 * 1024
 const LINE_BYTES_MAX = 1024
 const TRAILER_BYTES_MAX = 16 * 1024
 const INTERIM_HEADS_MAX = 8
-const HEADERS_MAX = 1000
-const STATUS_LINE = /^HTTP\/1\.1 ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
 const CHUNK_SIZE = /^([0-9A-Fa-f]{1,12})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?$/
-const LENGTH = /^\d{1,15}$/
-const CRLF = '\r\n'
 const HEAD_END = Buffer.from('\r\n\r\n')
-const LINE_END = Buffer.from(CRLF)
-const TAB = 0x09
-const SPACE = 0x20
+const LINE_END = Buffer.from('\r\n')
 const EMPTY = Buffer.alloc(0)
 
 /** Reads one response, however the bytes are cut. */
 export function createResponseReader(
-  request: { readonly method: string; readonly upgrade?: boolean; readonly headBytesMax?: number },
+  request: {
+    readonly method: string
+    readonly upgrade?: UpgradeProtocol
+    readonly headBytesMax?: number
+  },
   receiver: ResponseReceiver,
 ): ResponseReader {
-  return new Reader(request.method, request.upgrade ?? false, request.headBytesMax, receiver)
+  return new Reader(request.method, request.upgrade, request.headBytesMax, receiver)
 }
 
 class Reader implements ResponseReader {
   readonly #method: string
-  readonly #upgrade: boolean
+  readonly #upgrade: UpgradeProtocol | undefined
   readonly #headBytesMax: number
   readonly #receiver: ResponseReceiver
   #state: 'head' | 'body' | 'done' | 'switched' = 'head'
   #part: 'size' | 'data' | 'data-end' | 'trailer' = 'data'
-  #framing: Framing = { kind: 'none' }
+  #framing: ResponseFraming = { kind: 'none' }
   #kept: Buffer = EMPTY
   #left = 0
   #trailerBytes = 0
@@ -75,7 +69,7 @@ class Reader implements ResponseReader {
 
   constructor(
     method: string,
-    upgrade: boolean,
+    upgrade: UpgradeProtocol | undefined,
     headBytesMax: number | undefined,
     receiver: ResponseReceiver,
   ) {
@@ -129,7 +123,7 @@ class Reader implements ResponseReader {
       return undefined
     }
     this.#kept = EMPTY
-    this.#onHead(parseHead(all.toString('latin1', 0, end)))
+    this.#onHead(parseResponseHead(all.toString('latin1', 0, end), this.#method))
     return all.subarray(end + 4)
   }
 
@@ -138,10 +132,9 @@ class Reader implements ResponseReader {
     this.#kept = this.#kept.length === 0 ? Buffer.from(bytes) : bytes
   }
 
-  #onHead(head: ResponseHead): void {
+  #onHead({ head, framing, closes, upgrade }: ReceivedHead): void {
     if (head.status === 101) {
-      if (!this.#upgrade) throw new HttpSyntaxError('101 was not asked for')
-      this.#state = 'switched'
+      this.#switchTo(upgrade)
       this.#receiver.onHead(head)
       return
     }
@@ -150,14 +143,22 @@ class Reader implements ResponseReader {
       if (this.#interimHeads > INTERIM_HEADS_MAX) throw new HttpSyntaxError('too many 1xx heads')
       return
     }
-    this.#framing = framingOf(this.#method, head)
-    this.#closes = closes(head)
+    this.#framing = framing
+    this.#closes = closes
     this.#state = 'body'
-    this.#part = this.#framing.kind === 'chunked' ? 'size' : 'data'
-    this.#left = this.#framing.kind === 'length' ? this.#framing.bytes : 0
+    this.#part = framing.kind === 'chunked' ? 'size' : 'data'
+    this.#left = framing.kind === 'length' ? framing.bytes : 0
     this.#receiver.onHead(head)
-    const isEmpty = this.#framing.kind === 'length' && this.#left === 0
-    if (this.#framing.kind === 'none' || isEmpty) this.#finish(!this.#closes)
+    const isEmpty = framing.kind === 'length' && framing.bytes === 0
+    if (framing.kind === 'none' || isEmpty) this.#finish(!closes)
+  }
+
+  #switchTo(protocol: string | undefined): void {
+    if (this.#upgrade === undefined) throw new HttpSyntaxError('101 was not asked for')
+    if (protocol?.toLowerCase() !== this.#upgrade.toLowerCase()) {
+      throw new HttpSyntaxError('101 is for another protocol')
+    }
+    this.#state = 'switched'
   }
 
   #readBody(bytes: Buffer): Buffer | undefined {
@@ -211,7 +212,7 @@ class Reader implements ResponseReader {
           this.#finish(!this.#closes)
           return
         }
-        parseHeaderLine(line)
+        checkTrailer(line)
         this.#trailerBytes += line.length
         if (this.#trailerBytes > TRAILER_BYTES_MAX) throw new HttpSyntaxError('too many trailers')
         return
@@ -223,59 +224,4 @@ class Reader implements ResponseReader {
     this.#state = 'done'
     this.#receiver.onEnd(reusable)
   }
-}
-
-function parseHead(text: string): ResponseHead {
-  let end = text.indexOf(CRLF)
-  const statusLine = end === -1 ? text : text.slice(0, end)
-  const status = STATUS_LINE.exec(statusLine)?.[1]
-  if (status === undefined) throw new HttpSyntaxError('malformed status line')
-  const headers: (readonly [string, string])[] = []
-  while (end !== -1) {
-    if (headers.length === HEADERS_MAX) throw new HttpSyntaxError('too many headers')
-    const start = end + CRLF.length
-    end = text.indexOf(CRLF, start)
-    headers.push(parseHeaderLine(text.slice(start, end === -1 ? text.length : end)))
-  }
-  return { status: Number(status), headers }
-}
-
-function parseHeaderLine(line: string): readonly [string, string] {
-  const colon = line.indexOf(':')
-  const name = line.slice(0, Math.max(0, colon))
-  let start = colon + 1
-  let end = line.length
-  while (start < end && isBlank(line.charCodeAt(start))) start += 1
-  while (end > start && isBlank(line.charCodeAt(end - 1))) end -= 1
-  const value = line.slice(start, end)
-  // A line that begins with a space (obs-fold), a bare CR or LF, a space before the colon.
-  if (!isToken(name) || !isFieldValue(value)) throw new HttpSyntaxError('malformed header')
-  return [name, value]
-}
-
-const isBlank = (code: number): boolean => code === SPACE || code === TAB
-
-/** RFC 9112, 9.6. */
-function closes({ headers }: ResponseHead): boolean {
-  return valuesOf(headers, 'connection').some((value) =>
-    value.split(',').some((token) => token.trim().toLowerCase() === 'close'),
-  )
-}
-
-/** RFC 9112, 6.3, without what two readers may read in two ways. */
-function framingOf(method: string, { status, headers }: ResponseHead): Framing {
-  const encodings = valuesOf(headers, 'transfer-encoding')
-  const lengths = valuesOf(headers, 'content-length')
-  if (encodings.length + lengths.length > 1) throw new HttpSyntaxError('more than one framing')
-  const [encoding] = encodings
-  if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') {
-    throw new HttpSyntaxError('unknown transfer encoding')
-  }
-  const [length] = lengths
-  if (length !== undefined && !LENGTH.test(length)) {
-    throw new HttpSyntaxError('malformed content length')
-  }
-  if (method === 'HEAD' || status === 204 || status === 304) return { kind: 'none' }
-  if (encoding !== undefined) return { kind: 'chunked' }
-  return length === undefined ? { kind: 'until-close' } : { kind: 'length', bytes: Number(length) }
 }

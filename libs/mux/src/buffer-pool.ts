@@ -33,3 +33,14 @@ export class BufferPool {
     if (this.#kept.length < this.#keptMax) this.#kept.push(buffer)
   }
 }
+
+/**
+ * What was read from a socket is of no more use, and its memory serves the next read. Left to the collector,
+ * which only looks after many megabytes of them, the chunks cost more than carrying them does.
+ */
+export function giveUp(chunk: Buffer, from: Duplex): void {
+  const { buffer } = chunk
+  // Only what a socket has read is nobody else's.
+  const isAllOfIt = from instanceof Socket && chunk.length === buffer.byteLength
+  if (isAllOfIt && buffer instanceof ArrayBuffer) buffer.transfer(0)
+}

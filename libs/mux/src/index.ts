@@ -1,5 +1,6 @@
 export type { MuxLimits, MuxSession, MuxStream, StreamReceiver } from './api.ts'
-export { BufferPool } from './buffer-pool.ts'
+export { BatchWriter } from './batch-writer.ts'
+export { BufferPool, giveUp } from './buffer-pool.ts'
 export { type MuxDuplex, toDuplex } from './duplex.ts'
 export { MuxClosedError, MuxProtocolError, MuxResetError, type ResetCode } from './errors.ts'
 export { Roster } from './roster.ts'

@@ -46,6 +46,27 @@ test('frames of bytes fill up TLS records, so that each is read in one piece', a
   session.close('the test is over')
 })
 
+test('what a stream writes in pieces is one frame, until its record is full or another comes between', async () => {
+  const { session, writes } = writing()
+  const first = session.open(Buffer.alloc(0))
+  const second = session.open(Buffer.alloc(0))
+  for (let times = 0; times < 40; times += 1) first.write(Buffer.alloc(1000))
+  second.write(Buffer.alloc(10))
+  first.write(Buffer.alloc(20))
+  await setImmediate()
+  await setImmediate()
+  const opened = 2 * 8
+  const frames = framesOf(writes)
+  expect(frames.map(({ length }) => length)).toEqual([
+    RECORD_BYTES - opened - 8,
+    RECORD_BYTES - 8,
+    40_000 - 2 * RECORD_BYTES + opened + 2 * 8,
+    10,
+    20,
+  ])
+  session.close('the test is over')
+})
+
 test('what is written in one turn of the event loop is one write', async () => {
   const { session, writes } = writing()
   for (let times = 0; times < 20; times += 1) {

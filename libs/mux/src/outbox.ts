@@ -25,8 +25,8 @@ const NOTHING = new Uint8Array(0)
 /**
  * Everything that goes out on the socket. Frames are copied into a batch as they are made, and the
  * batch of one turn of the event loop is one write. Control frames and heads never wait; bytes of streams
- * go while the socket takes more, a frame of each stream in turn. A frame of bytes ends where a TLS record
- * does, so that the other side reads it in one piece.
+ * go while the socket takes more: at once while nobody waits, otherwise a frame of each stream in turn. A
+ * frame of bytes ends where a TLS record does, so that the other side reads it in one piece.
  */
 export class Outbox {
   readonly #socket: Duplex
@@ -34,6 +34,9 @@ export class Outbox {
   readonly #senders: Sender[] = []
   #batch: Buffer | undefined
   #used = 0
+  /** The batch ends with a frame of bytes: whose, and where it begins. */
+  #lastStreamId = 0
+  #lastFrameAt = 0
   #scheduled = false
   #closed = false
 
@@ -65,6 +68,26 @@ export class Outbox {
     this.#used += payload.length
   }
 
+  /**
+   * Takes what may go at once of a stream's bytes, and answers how many that were. What comes in pieces is
+   * one frame all the same, while nothing comes between.
+   */
+  send(streamId: number, bytes: Uint8Array): number {
+    let at = 0
+    while (at < bytes.length && this.isFree) {
+      const room = this.#roomInLastFrame(streamId)
+      if (room === 0 && !this.#hasRoom) {
+        this.#write()
+      } else {
+        const piece = bytes.subarray(at, at + (room === 0 ? this.frameBytes : room))
+        if (room === 0) this.frame(FrameType.DATA, streamId, piece)
+        else this.#lengthenLastFrame(piece)
+        at += piece.length
+      }
+    }
+    return at
+  }
+
   /** A frame of bytes that wait. */
   data(streamId: number, queued: Queued, length: number): void {
     if (this.#closed) return
@@ -78,6 +101,7 @@ export class Outbox {
     if (this.#closed) return
     this.#roomFor(bytes.length).set(bytes, this.#used)
     this.#used += bytes.length
+    this.#lastStreamId = 0
     this.#schedule()
   }
 
@@ -112,7 +136,7 @@ export class Outbox {
   }
 
   #takeTurns(): void {
-    while (this.#used + HEADER_BYTES + FRAME_BYTES_MIN <= BATCH_BYTES) {
+    while (this.#hasRoom) {
       const sender = this.#senders.shift()
       if (sender === undefined) break
       sender.waits = false
@@ -123,9 +147,30 @@ export class Outbox {
   #begin(type: FrameType, streamId: number, length: number, more: boolean): Buffer {
     const batch = this.#roomFor(HEADER_BYTES + length)
     writeHeader(batch, this.#used, type, streamId, length, more)
+    this.#lastStreamId = type === FrameType.DATA ? streamId : 0
+    this.#lastFrameAt = this.#used
     this.#used += HEADER_BYTES
     this.#schedule()
     return batch
+  }
+
+  /** How much more goes into the frame that the batch ends with: none where it is not of that stream. */
+  #roomInLastFrame(streamId: number): number {
+    const inRecord = this.#used % RECORD_BYTES
+    return this.#lastStreamId === streamId && inRecord > 0 ? RECORD_BYTES - inRecord : 0
+  }
+
+  #lengthenLastFrame(bytes: Uint8Array): void {
+    const batch = this.#roomFor(bytes.length)
+    batch.set(bytes, this.#used)
+    this.#used += bytes.length
+    const length = this.#used - this.#lastFrameAt - HEADER_BYTES
+    writeHeader(batch, this.#lastFrameAt, FrameType.DATA, this.#lastStreamId, length, false)
+  }
+
+  /** For another frame of bytes. */
+  get #hasRoom(): boolean {
+    return this.#used + HEADER_BYTES + FRAME_BYTES_MIN <= BATCH_BYTES
   }
 
   #roomFor(bytes: number): Buffer {
@@ -140,6 +185,7 @@ export class Outbox {
     if (batch === undefined || used === 0) return
     this.#batch = undefined
     this.#used = 0
+    this.#lastStreamId = 0
     batches.writeTo(this.#socket, batch, used)
   }
 

@@ -55,11 +55,14 @@ export class SendQueue {
     return this.#credit <= CREDIT_BYTES_MAX
   }
 
-  /** Whether there was credit for so many bytes, which is taken. */
-  takeCredit(bytes: number): boolean {
-    if (bytes > this.#credit) return false
+  /** How many bytes the other side takes. */
+  get credit(): number {
+    return this.#credit
+  }
+
+  /** So many were sent past what waits here. */
+  takeCredit(bytes: number): void {
     this.#credit -= bytes
-    return true
   }
 
   /** How much of what waits may go in a frame of at most so many bytes; its credit is taken. */

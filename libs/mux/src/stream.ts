@@ -1,6 +1,6 @@
 import type { MuxStream, StreamReceiver } from './api.ts'
 import { MuxProtocolError, MuxResetError, type ResetCode } from './errors.ts'
-import { encodeReset, encodeWindow, FrameType, HEAD_BYTES_MAX } from './frame.ts'
+import { encodeReset, encodeWindow, HEAD_BYTES_MAX } from './frame.ts'
 import { ReceiveQueue } from './receive-queue.ts'
 import { SendQueue } from './send-queue.ts'
 
@@ -11,15 +11,11 @@ export type StreamHost = {
   readonly windowBytes: () => number
   sendControl(bytes: Uint8Array): void
   sendHead(streamId: number, head: Uint8Array): void
-  /** Whether bytes may go now; otherwise they wait for their turn. */
-  readonly isFree: () => boolean
+  /** Sends what may go now, and answers how much that was; the rest waits for its turn. */
+  sendBytes(id: number, bytes: Uint8Array): number
   /** How much the next frame may carry of what waits. */
   readonly frameBytes: () => number
-  sendFrame(
-    type: typeof FrameType.DATA | typeof FrameType.END,
-    id: number,
-    bytes?: Uint8Array,
-  ): void
+  sendEnd(id: number): void
   sendQueued(id: number, queued: SendQueue, length: number): void
   /** The stream has something to send and may send it. */
   wantsToSend(stream: Stream): void
@@ -35,8 +31,6 @@ export type StreamHost = {
 const UNSENT_BYTES_MAX = 1024 * 1024
 /** With more than this waiting, a writer is asked to wait. */
 const WAITING_BYTES = 64 * 1024
-/** A larger chunk waits for its turn, with what else is written until then: it fills whole frames. */
-const SENT_AT_ONCE_BYTES_MAX = 4096
 
 export class Stream implements MuxStream {
   readonly id: number
@@ -111,11 +105,9 @@ export class Stream implements MuxStream {
     }
     // An empty chunk leaves nothing that could drain.
     if (chunk.length === 0) return !this.#drainOwed
-    if (this.#goesAtOnce(chunk)) {
-      this.#host.sendFrame(FrameType.DATA, this.id, chunk)
-      return !this.#drainOwed
-    }
-    this.#unsent.push(chunk)
+    const sent = this.#sendAtOnce(chunk)
+    if (sent === chunk.length) return !this.#drainOwed
+    this.#unsent.push(sent === 0 ? chunk : chunk.subarray(sent))
     if (this.#unsent.sendable) this.#host.wantsToSend(this)
     if (this.#unsent.bytes > WAITING_BYTES || !this.#unsent.sendable) this.#drainOwed = true
     return !this.#drainOwed
@@ -210,7 +202,7 @@ export class Stream implements MuxStream {
     if (length > 0) this.#host.sendQueued(this.id, this.#unsent, length)
     if (this.#unsent.bytes === 0) this.#drained()
     if (this.#unsent.endSendable) {
-      this.#host.sendFrame(FrameType.END, this.id)
+      this.#host.sendEnd(this.id)
       this.#unsent.endSent = true
       if (this.#discarding && !this.#endReceived) this.#stopPeer()
       this.#overOnTheWire()
@@ -219,9 +211,14 @@ export class Stream implements MuxStream {
     return this.#unsent.sendable
   }
 
-  #goesAtOnce({ length }: Uint8Array): boolean {
-    if (length > SENT_AT_ONCE_BYTES_MAX || this.#unsent.bytes > 0) return false
-    return this.#host.isFree() && this.#unsent.takeCredit(length)
+  /** What need not wait is copied once less. Answers how much of it that was. */
+  #sendAtOnce(chunk: Uint8Array): number {
+    const { bytes, credit } = this.#unsent
+    if (bytes > 0 || credit === 0) return 0
+    const within = chunk.length > credit ? chunk.subarray(0, credit) : chunk
+    const sent = this.#host.sendBytes(this.id, within)
+    this.#unsent.takeCredit(sent)
+    return sent
   }
 
   #stopPeer(): void {

@@ -3,7 +3,6 @@ import {
   agentErrorHead,
   decodeRequestHead,
   encodeResponseHead,
-  endToEndHeaders,
   HeadError,
   type RequestHead,
   type ResponseHead,
@@ -15,6 +14,7 @@ import type { Exchange, ExchangeReceiver } from '../upstream/exchange.ts'
 import type { UpstreamError } from '../upstream/upstream-error.ts'
 import { toClusterRequest } from './cluster-request.ts'
 import type { ForwardNeeds } from './forward-needs.ts'
+import type { LiveStream } from './live-streams.ts'
 
 /** As kube-apiserver reads it, but for what is proxied further: any first value but 0 and false. */
 const WATCH = /^[^?]*\?(?:.*&)?watch(?:=(?!(?:0|false)(?:&|$))|&|$)/
@@ -63,13 +63,13 @@ function start(
   }
 }
 
-class Forwarding implements StreamReceiver, ExchangeReceiver {
+class Forwarding implements StreamReceiver, ExchangeReceiver, LiveStream {
   readonly #stream: MuxStream
   readonly #head: RequestHead
   readonly #needs: ForwardNeeds
   #exchange: Exchange | undefined
-  #endSpan: (() => void) | undefined
-  #removeLive: (() => void) | undefined
+  #span: ReturnType<typeof startSpan>['span'] | undefined
+  #seat: number | undefined
   #done = false
 
   constructor(stream: MuxStream, head: RequestHead, needs: ForwardNeeds) {
@@ -78,19 +78,22 @@ class Forwarding implements StreamReceiver, ExchangeReceiver {
     this.#needs = needs
   }
 
+  get sessionId(): string {
+    return this.#head.sessionId
+  }
+
   /** @throws HeadError when nothing could be sent */
   send(token: AccountToken): void {
     const { credentials, live, signals, upstream, watches } = this.#needs
     const parent = parseTraceparent(this.#head.traceparent)
-    const span = startSpan('agent.request', { kind: 'client', parent })
-    this.#endSpan = () => span.span.end()
+    const { span, trace } = startSpan('agent.request', { kind: 'client', parent })
+    this.#span = span
     try {
-      const traceparent = toTraceparent(span.trace)
       const request = toClusterRequest(this.#head, {
         prepared: credentials(token),
-        traceparent,
+        traceparent: toTraceparent(trace),
       })
-      this.#removeLive = live.add(this.#head.sessionId, this)
+      this.#seat = live.add(this)
       signals.requests.inc()
       this.#stream.pause()
       // The exchange may be over before this call has ended.
@@ -116,10 +119,9 @@ class Forwarding implements StreamReceiver, ExchangeReceiver {
   }
 
   onResponse(head: ResponseHead): void {
-    if (head.status === 401) this.#needs.keeper.foundBroken(this.#head.sessionId)
+    if (head.status === 401) this.#needs.keeper.foundBroken(this.sessionId)
     try {
-      const { status, headers } = head
-      this.#stream.sendHead(encodeResponseHead({ status, headers: endToEndHeaders(headers) }))
+      this.#stream.sendHead(encodeResponseHead(head))
     } catch (error) {
       if (!(error instanceof HeadError)) throw error
       this.#abort('the answer of kube-apiserver cannot be carried')
@@ -187,8 +189,8 @@ class Forwarding implements StreamReceiver, ExchangeReceiver {
     if (this.#done) return
     this.#done = true
     this.#exchange = undefined
-    this.#endSpan?.()
-    this.#removeLive?.()
+    this.#span?.end()
+    if (this.#seat !== undefined) this.#needs.live.remove(this.#seat, this)
   }
 }
 

@@ -5,7 +5,6 @@ import {
   agentErrorHead,
   decodeRequestHead,
   encodeResponseHead,
-  endToEndHeaders,
   HEAD_BYTES_MAX,
   HeadError,
   type RequestHead,
@@ -44,7 +43,8 @@ export async function forwardUpgrade(gateway: Socket, needs: ForwardNeeds): Prom
     gateway.destroy()
     upstream?.destroy()
   }
-  const remove = live.add(sessionId, { cut })
+  const running = { sessionId, cut }
+  const seat = live.add(running)
   try {
     const traceparent = toTraceparent(span.trace)
     const request = toClusterRequest(head, { prepared: needs.credentials(token), traceparent })
@@ -55,8 +55,7 @@ export async function forwardUpgrade(gateway: Socket, needs: ForwardNeeds): Prom
     signals.upgrades.inc()
     const answer = await askUpgrade(upstream, request, upgrade)
     if (answer.head.status === 401) keeper.foundBroken(sessionId)
-    const { status, headers } = answer.head
-    gateway.write(framed({ status, headers: endToEndHeaders(headers) }))
+    gateway.write(framed(answer.head))
     if (answer.kind === 'answered') return await endAfter(gateway, answer.body)
     gateway.removeListener('close', cut)
     for (const chunk of answer.early) gateway.write(chunk)
@@ -70,7 +69,7 @@ export async function forwardUpgrade(gateway: Socket, needs: ForwardNeeds): Prom
     }
     await refuse(gateway, reasonOf(error), needs)
   } finally {
-    remove()
+    live.remove(seat, running)
     gateway.destroy()
     upstream?.destroy()
     span.span.end()

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { BatchWriter, giveUp } from '@postern/mux'
 
 /** One direction has ended, and in the other one nothing has moved for so long. */
 const QUIET_MS = 5_000
@@ -24,12 +25,13 @@ export function splice(left: Duplex, right: Duplex): Promise<void> {
   }
 
   function carry(from: Duplex, to: Duplex): void {
+    const writer = new BatchWriter(to, () => from.resume())
     from.on('data', (chunk: Buffer) => {
       carried += chunk.length
-      if (!to.write(chunk)) from.pause()
+      if (!writer.write(chunk)) from.pause()
+      giveUp(chunk, from)
     })
-    to.on('drain', () => from.resume())
-    from.on('end', () => to.end())
+    from.on('end', () => writer.end())
     to.on('finish', closeOnceQuiet)
     // Its close says whether it was before its end: a failed write does not undo what was read.
     from.on('error', () => {})

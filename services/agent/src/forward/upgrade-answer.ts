@@ -56,7 +56,7 @@ export function askUpgrade(
       resolve({ kind: 'answered', head, body: all })
     }
     const reader = createResponseReader(
-      { method, upgrade: true, headBytesMax: HEAD_BYTES_MAX },
+      { method, upgrade: protocol, headBytesMax: HEAD_BYTES_MAX },
       {
         onHead(received) {
           head = received
@@ -78,10 +78,6 @@ export function askUpgrade(
       }
       if (bodyBytes >= UPGRADE_BODY_BYTES_MAX) answered()
       if (reader.state !== 'switched' || head === undefined) return
-      if (!isSwitchedTo(head, protocol)) {
-        fail('kube-apiserver switched to another protocol')
-        return
-      }
       stop()
       resolve({ kind: 'switched', head, early })
     }
@@ -101,9 +97,4 @@ export function askUpgrade(
     upstream.on('close', onClose)
     upstream.write(text, 'latin1')
   })
-}
-
-function isSwitchedTo({ headers }: ResponseHead, protocol: UpgradeProtocol): boolean {
-  const lines = headers.filter(([name]) => name.toLowerCase() === 'upgrade')
-  return lines.length === 1 && lines[0]?.[1].toLowerCase() === protocol.toLowerCase()
 }

@@ -6,7 +6,12 @@ import {
   type OutgoingHttpHeaders,
   sensitiveHeaders,
 } from 'node:http2'
-import type { HeaderLines, OutgoingRequest, ResponseHead } from '@postern/kube-http'
+import {
+  HttpSyntaxError,
+  type OutgoingRequest,
+  type ResponseHead,
+  toResponseHead,
+} from '@postern/kube-http'
 import type { Exchange, ExchangeReceiver } from './exchange.ts'
 import { UpstreamError } from './upstream-error.ts'
 
@@ -61,7 +66,13 @@ export class StreamExchange implements Exchange {
   #onResponse(headers: IncomingHttpHeaders): void {
     if (this.#isAborted) return
     this.#isAnswered = true
-    this.#receiver.onResponse(toHead(headers))
+    const head = toHead(headers)
+    if (head !== undefined) {
+      this.#receiver.onResponse(head)
+      return
+    }
+    this.abort()
+    this.#receiver.onFailure(new UpstreamError('lost', 'kube-apiserver broke HTTP'))
   }
 
   #onClose(): void {
@@ -89,12 +100,17 @@ function toHeaders({ method, target, prepared, headers }: OutgoingRequest): Outg
   return { ...all, [sensitiveHeaders]: ['authorization'] }
 }
 
-function toHead(headers: IncomingHttpHeaders): ResponseHead {
+/** `undefined` where it is malformed. */
+function toHead(headers: IncomingHttpHeaders): ResponseHead | undefined {
   const lines: [string, string][] = []
   for (const [name, value] of Object.entries(headers)) {
     if (name.startsWith(':') || value === undefined) continue
     for (const one of Array.isArray(value) ? value : [value]) lines.push([name, one])
   }
-  const { ':status': status } = headers
-  return { status: Number(status), headers: lines satisfies HeaderLines }
+  try {
+    return toResponseHead(Number(headers[':status']), lines)
+  } catch (error) {
+    if (error instanceof HttpSyntaxError) return undefined
+    throw error
+  }
 }

@@ -6,6 +6,7 @@ import {
   type ResponseHead,
   type UpgradeProtocol,
 } from '@postern/kube-http'
+import { BatchWriter, giveUp } from '@postern/mux'
 import { TunnelError } from '@postern/tunnel'
 import type { FrontRequest } from '../front/front-interface.ts'
 import { headerValue } from '../front/header-values.ts'
@@ -99,10 +100,11 @@ export function forwardUpgrade(order: {
     order.onStarted(101)
     let bytes = 0
     const end = await new Promise<FlowEnd>((onEnd) => {
+      const toClient = new BatchWriter(client, () => cluster.resume())
       const through = new CuttableStream({
         sink: {
-          write: (chunk) => client.write(chunk),
-          end: () => client.end(),
+          write: (chunk) => toClient.write(chunk),
+          end: () => toClient.end(),
           abort: () => client.destroy(),
         },
         framing: session.framing,
@@ -147,13 +149,13 @@ function carry(
   { saysItsEnd, framing }: UpgradedSession,
 ): void {
   client.on('error', () => {})
-  client.on('drain', () => cluster.resume())
   client.on('finish', () => through.sent())
   // Who closes as soon as he has read the end has taken it.
   client.on('close', () => (through.isOver ? through.sent() : through.gone()))
   cluster.on('data', (chunk: Buffer) => {
     if (!through.write(chunk)) cluster.pause()
     if (through.isOver) cluster.destroy()
+    giveUp(chunk, cluster)
   })
   // Anybody on the way can end a connection: where a Status is owed, an end without it is a loss. Who has
   // ended himself is owed nothing.
@@ -167,7 +169,13 @@ function carry(
     else through.lose()
   })
   cluster.resume()
-  client.pipe(cluster)
+  const toCluster = new BatchWriter(cluster, () => client.resume())
+  client.on('data', (chunk: Buffer) => {
+    if (!toCluster.write(chunk)) client.pause()
+    giveUp(chunk, client)
+  })
+  client.on('end', () => toCluster.end())
+  client.resume()
   // As kube-apiserver does: when the client is done so is the cluster, after its last bytes.
   client.once('end', () => destroyIn(CLOSING_MS, cluster))
 }
@@ -241,7 +249,6 @@ async function closed(client: Duplex): Promise<void> {
   if (client.destroyed) return
   destroyIn(CLOSING_MS, client)
   // Nobody reads it any more, and an end that is not read is not seen.
-  client.unpipe()
   client.resume()
   await new Promise<void>((resolve) => client.once('close', () => resolve()))
 }

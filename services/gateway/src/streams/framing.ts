@@ -29,6 +29,9 @@ export function createLineFraming(): Framing {
   }
 }
 
+/** Of all protocols here: WebSocket's with a long length and a mask. */
+const HEADER_BYTES_MAX = 14
+
 /** Frames with a header of known size that says how many bytes follow. */
 export function createLengthFraming(protocol: {
   /** Bytes of the header, as far as its first ones tell; at least two. */
@@ -38,35 +41,41 @@ export function createLengthFraming(protocol: {
   onHeader(header: Buffer): boolean
   onPayload?(bytes: Buffer): void
 }): Framing {
-  let header = Buffer.alloc(0)
+  const header = Buffer.alloc(HEADER_BYTES_MAX)
+  /** Of the header that has begun. */
+  let known = 0
+  /** Of the frame whose header is complete. */
   let missing = 0
-  let inHeader = true
   let closes = true
+
+  function readHeader(chunk: Buffer, at: number): number {
+    const wanted = known < 2 ? 2 : protocol.headerBytes(header)
+    const end = Math.min(chunk.length, at + wanted - known)
+    known += chunk.copy(header, known, at, end)
+    if (known < 2 || known < protocol.headerBytes(header)) return end
+    missing = protocol.payloadBytes(header)
+    closes = protocol.onHeader(header)
+    known = 0
+    return end
+  }
+
+  function readPayload(chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + missing)
+    protocol.onPayload?.(chunk.subarray(at, end))
+    missing -= end - at
+    return end
+  }
+
+  const isAtBoundary = () => missing === 0 && known === 0 && closes
   return {
     get atBoundary() {
-      return inHeader && header.length === 0 && closes
+      return isAtBoundary()
     },
     advance(chunk, from) {
       let at = from
       while (at < chunk.length) {
-        if (inHeader) {
-          const wanted = header.length < 2 ? 2 : protocol.headerBytes(header)
-          const end = Math.min(chunk.length, at + wanted - header.length)
-          header = Buffer.concat([header, chunk.subarray(at, end)])
-          at = end
-          if (header.length < 2 || header.length < protocol.headerBytes(header)) continue
-          missing = protocol.payloadBytes(header)
-          closes = protocol.onHeader(header)
-          header = Buffer.alloc(0)
-          inHeader = missing === 0
-        } else {
-          const end = Math.min(chunk.length, at + missing)
-          protocol.onPayload?.(chunk.subarray(at, end))
-          missing -= end - at
-          at = end
-          inHeader = missing === 0
-        }
-        if (inHeader && header.length === 0 && closes) return at
+        at = missing > 0 ? readPayload(chunk, at) : readHeader(chunk, at)
+        if (isAtBoundary()) return at
       }
       return at
     },

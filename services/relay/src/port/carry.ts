@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { giveUp } from '@postern/mux'
 
 const KEEP_ALIVE_MS = 30_000
 
@@ -11,7 +12,7 @@ export function carry(from: Socket, to: Socket, over: () => void): void {
   from.setKeepAlive(true, KEEP_ALIVE_MS)
   from.on('data', (chunk: Buffer) => {
     const taken = to.write(chunk, (error) => {
-      if (!error) giveUp(chunk)
+      if (!error) giveUp(chunk, from)
     })
     if (!taken) from.pause()
   })
@@ -23,14 +24,4 @@ export function carry(from: Socket, to: Socket, over: () => void): void {
     if (to.destroyed) over()
   })
   from.resume()
-}
-
-/**
- * What was read and written is of no more use, and its memory serves the next read. Left to the collector,
- * which only looks after many megabytes of them, the chunks cost more than carrying them does.
- */
-function giveUp(chunk: Buffer): void {
-  const { buffer } = chunk
-  const isAllOfIt = chunk.length === buffer.byteLength
-  if (isAllOfIt && buffer instanceof ArrayBuffer) buffer.transfer(0)
 }
