@@ -17,11 +17,15 @@ export function isId(text: string): boolean {
 /** @throws Rejection INVALID_ID */
 export function parseId<const Kind extends string>(as: Kind, text: string): Id<Kind> {
   if (!isId(text)) throw rejected('INVALID_ID', { kind: as })
+  return branded(as, text)
+}
+
+function branded<const Kind extends string>(_as: Kind, text: string): Id<Kind> {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this is where the brand is earned
   return text as Id<Kind>
 }
 
 /** A new id: a UUIDv7 (RFC 9562), so that ids sort by the time they were made. */
 export function newId<const Kind extends string>(as: Kind): Id<Kind> {
-  return parseId(as, randomUUIDv7())
+  return branded(as, randomUUIDv7())
 }

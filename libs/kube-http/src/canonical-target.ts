@@ -52,6 +52,8 @@ const QUERY_RAW = /^[\x21-\x7e]*$/
 const QUERY_RAW_FORBIDDEN = /[;#]/
 const BAD_ESCAPE = /%(?![0-9A-Fa-f]{2})/
 const DECODED_FORBIDDEN = /[\p{Cc}/\\%]/u
+/** Most paths: nothing is encoded, no segment is empty or a dot or two, and no slash is the last. */
+const CANONICAL_PATH = /^(?:\/(?!\.\.?(?:\/|$))[A-Za-z0-9\-._~!$&'()*+,;=:@]+)+$/
 /** What RFC 3986 lets stand in a segment (pchar) without being encoded. */
 const PLAIN_PATH = /^[A-Za-z0-9\-._~!$&'()*+,;=:@/]*$/
 const PROXY = /^\/api\/v1\/(?:namespaces\/[^/]+\/)?(?:pods|services|nodes)\/[^/]+\/proxy\//
@@ -79,7 +81,7 @@ export function canonicalTarget(
 }
 
 function canonicalPath(raw: string, proxyTail: boolean): string {
-  if (raw === '/') return raw
+  if (raw === '/' || CANONICAL_PATH.test(raw)) return raw
   if (!PATH_RAW.test(raw) || PATH_RAW_FORBIDDEN.test(raw)) {
     throw rejected('PATH_FORBIDDEN_CHARACTER')
   }
@@ -134,6 +136,7 @@ function encoded(segment: string): string {
 }
 
 function checkQuery(query: string): void {
+  if (query === '') return
   if (!QUERY_RAW.test(query) || QUERY_RAW_FORBIDDEN.test(query)) {
     throw rejected('QUERY_FORBIDDEN_CHARACTER')
   }

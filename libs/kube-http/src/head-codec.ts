@@ -22,19 +22,37 @@ const TARGET = /^\/[\x21-\x7e]*$/
  * LEB128 and one byte a character; headers are their count and name and value of each.
  */
 
+/** Header lines as they stand in a head: what many heads share is checked and encoded once. */
+export class EncodedLines {
+  /** One character a byte. */
+  readonly text: string
+
+  /** @throws HeadError */
+  constructor(lines: HeaderLines) {
+    checkHeaders(lines)
+    // In one piece: what is put together of many keeps them all, and is put together at every use.
+    this.text = Buffer.from(linesText(lines), 'latin1').toString('latin1')
+  }
+}
+
 /** @throws HeadError */
-export function encodeRequestHead(head: RequestHead): Buffer {
+export function encodeRequestHead(
+  head: Omit<RequestHead, 'headers'>,
+  { text }: EncodedLines,
+): Buffer {
   checkRequest(head)
-  const texts = [head.sessionId, head.auditId, head.traceparent, head.method, head.target]
-  const upgrade = UPGRADES.indexOf(head.upgrade)
-  return encode(String.fromCharCode(VERSION, KIND_REQUEST, upgrade), texts, head.headers)
+  let all = String.fromCharCode(VERSION, KIND_REQUEST, UPGRADES.indexOf(head.upgrade))
+  for (const part of [head.sessionId, head.auditId, head.traceparent, head.method, head.target]) {
+    all += varint(part.length) + part
+  }
+  return encoded(all + text)
 }
 
 /** Of a head that was checked where it came from. @throws HeadError if it has too much */
 export function encodeResponseHead({ status, headers }: ResponseHead): Buffer {
   if (headers.length > HEADERS_MAX) throw new HeadError('too many headers')
   const start = String.fromCharCode(VERSION, KIND_RESPONSE, status >>> 8, status & 0xff)
-  return encode(start, [], headers)
+  return encoded(start + linesText(headers))
 }
 
 /** @throws HeadError */
@@ -54,6 +72,7 @@ export function decodeRequestHead(bytes: Uint8Array): RequestHead {
   }
   reader.finish()
   checkRequest(head)
+  checkHeaders(head.headers)
   return head
 }
 
@@ -63,21 +82,20 @@ export function decodeResponseHead(bytes: Uint8Array): ResponseHead {
   const status = reader.byte() * 256 + reader.byte()
   const head: ResponseHead = { status, headers: reader.headers() }
   reader.finish()
-  checkResponse(head)
+  checkStatus(status)
+  checkHeaders(head.headers)
   return head
 }
 
-function checkRequest(head: RequestHead): void {
+function checkRequest(head: Omit<RequestHead, 'headers'>): void {
   const references = [head.sessionId, head.auditId, head.traceparent]
   if (!references.every((text) => REFERENCE.test(text))) throw new HeadError('malformed reference')
   if (!METHOD.test(head.method)) throw new HeadError('malformed method')
   if (!TARGET.test(head.target)) throw new HeadError('malformed target')
-  checkHeaders(head.headers)
 }
 
-function checkResponse({ status, headers }: ResponseHead): void {
+function checkStatus(status: number): void {
   if (!Number.isInteger(status) || status < 100 || status > 599) throw new HeadError('bad status')
-  checkHeaders(headers)
 }
 
 function checkHeaders(headers: HeaderLines): void {
@@ -88,16 +106,18 @@ function checkHeaders(headers: HeaderLines): void {
   }
 }
 
-/** One character a byte, until the last step: joining texts costs less than writing each into a buffer. */
-function encode(start: string, texts: readonly string[], headers: HeaderLines): Buffer {
-  let all = start
-  for (const text of texts) all += varint(text.length) + text
-  all += varint(headers.length)
-  for (const [name, value] of headers) {
-    all += varint(name.length) + name + varint(value.length) + value
+function linesText(lines: HeaderLines): string {
+  let text = varint(lines.length)
+  for (const [name, value] of lines) {
+    text += varint(name.length) + name + varint(value.length) + value
   }
-  if (all.length > HEAD_BYTES_MAX) throw new HeadError('the head has more than 1 MiB')
-  return Buffer.from(all, 'latin1')
+  return text
+}
+
+/** One character a byte, until here: joining texts costs less than writing each into a buffer. */
+function encoded(text: string): Buffer {
+  if (text.length > HEAD_BYTES_MAX) throw new HeadError('the head has more than 1 MiB')
+  return Buffer.from(text, 'latin1')
 }
 
 /** LEB128. */

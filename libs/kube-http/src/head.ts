@@ -16,7 +16,7 @@ export type RequestHead = {
   /** From the allow-list: no Host, Authorization, Audit-ID or framing but Content-Length. */
   readonly headers: HeaderLines
   /** Only on an upgrade connection. */
-  readonly upgrade?: UpgradeProtocol
+  readonly upgrade?: UpgradeProtocol | undefined
 }
 
 /** Checked by whoever made it: nothing in it could end or split a line of it. */

@@ -4,6 +4,7 @@ export type { RequestHead, ResponseHead, UpgradeProtocol } from './head.ts'
 export {
   decodeRequestHead,
   decodeResponseHead,
+  EncodedLines,
   encodeRequestHead,
   encodeResponseHead,
   HEAD_BYTES_MAX,

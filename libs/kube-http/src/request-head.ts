@@ -25,6 +25,15 @@ export type IncomingHead = {
   readonly method: string
   /** As received: not decoded, not normalized. It begins with a slash. */
   readonly target: string
+  /** Set when the client wants the connection itself (RFC 9110, 7.8). */
+  readonly upgrade: UpgradeProtocol | undefined
+  /** The same object as in the head before, where that had the same lines. */
+  readonly lines: FieldLines
+}
+
+/** What stands between the request line and the empty line, and what the lines say together. */
+export type FieldLines = {
+  readonly text: string
   /** In the order and number they came, names as written. */
   readonly headers: HeaderLines
   readonly host: string
@@ -34,8 +43,7 @@ export type IncomingHead = {
   readonly closes: boolean
   /** The client waits for 100 before it sends the body (RFC 9110, 10.1.1). */
   readonly expectsContinue: boolean
-  /** Set when the client wants the connection itself (RFC 9110, 7.8). */
-  readonly upgrade: UpgradeProtocol | undefined
+  readonly speaksOfUpgrade: boolean
 }
 
 /** Why nothing of a connection can be believed any more, and what to answer before closing it. */
@@ -77,11 +85,13 @@ export function requestHeadEnd(bytes: Buffer, from = 0): number {
   return found === -1 ? -1 : found + HEAD_END.length
 }
 
-/** Reads the bytes of a whole head, its empty line included. */
-export function parseRequestHead(bytes: Buffer): IncomingHead | HeadRefusal {
+/**
+ * Reads the bytes of a whole head, its empty line included. Most clients say the same lines with every
+ * request: those of the head before are not read again.
+ */
+export function parseRequestHead(bytes: Buffer, before?: FieldLines): IncomingHead | HeadRefusal {
   // The empty line is what ends the last field line as well.
-  const end = bytes.length - 2
-  const text = bytes.toString('latin1', 0, end)
+  const text = bytes.toString('latin1', 0, bytes.length - 2)
   const lineEnd = text.indexOf('\r\n')
   const [, method, target, version] = REQUEST_LINE.exec(text.slice(0, lineEnd)) ?? []
   if (method === undefined || target === undefined) return malformed('the request line')
@@ -95,13 +105,30 @@ export function parseRequestHead(bytes: Buffer): IncomingHead | HeadRefusal {
   if (target.charCodeAt(0) !== 0x2f) {
     return { status: 400, problem: 'the request target must be a path' }
   }
+  const lines = fieldLines(bytes, text.slice(lineEnd + 2), before)
+  if ('problem' in lines) return lines
+  const wanted = lines.speaksOfUpgrade ? wantedUpgrade(method, lines.headers) : NO_UPGRADE
+  if (wanted.kind === 'malformed') return refused(wanted.problem)
+  const upgrade = wanted.kind === 'upgrade' ? wanted.protocol : undefined
+  return { method, target, upgrade, lines }
+}
+
+/** The lines are the last bytes but the empty line. */
+function fieldLines(
+  bytes: Buffer,
+  text: string,
+  before: FieldLines | undefined,
+): FieldLines | HeadRefusal {
+  if (before?.text === text) return before
   const headers: [string, string][] = []
-  let at = lineEnd + 2
+  const start = bytes.length - 2 - text.length
+  const end = bytes.length - 2
+  let at = start
   while (at < end) {
     const nameAt = at
     while (((BYTES[bytes[at] ?? 0] ?? 0) & NAME) !== 0) at += 1
     if (at === nameAt || bytes[at] !== COLON) return malformed('a header line')
-    const name = text.slice(nameAt, at)
+    const name = text.slice(nameAt - start, at - start)
     at += 1
     while (bytes[at] === SP || bytes[at] === HTAB) at += 1
     const valueAt = at
@@ -112,18 +139,14 @@ export function parseRequestHead(bytes: Buffer): IncomingHead | HeadRefusal {
     if (headers.length === HEADERS_MAX) {
       return { status: 431, problem: 'there are too many headers' }
     }
-    headers.push([name, text.slice(valueAt, valueEnd)])
+    headers.push([name, text.slice(valueAt - start, valueEnd - start)])
     at += 2
   }
-  return understood(method, target, headers)
+  return understood(text, headers)
 }
 
 /** What the lines say together about the connection and the body. */
-function understood(
-  method: string,
-  target: string,
-  headers: HeaderLines,
-): IncomingHead | HeadRefusal {
+function understood(text: string, headers: HeaderLines): FieldLines | HeadRefusal {
   let host: string | undefined
   let length: string | undefined
   let isChunked = false
@@ -166,18 +189,8 @@ function understood(
   }
   if (host === undefined || host === '') return refused(HOST_PROBLEM)
   if (length !== undefined && isChunked) return refused(FRAMING_PROBLEM)
-  const wanted = speaksOfUpgrade ? wantedUpgrade(method, headers) : NO_UPGRADE
-  if (wanted.kind === 'malformed') return refused(wanted.problem)
-  return {
-    method,
-    target,
-    headers,
-    host,
-    bodyBytes: isChunked ? 'chunked' : Number(length ?? 0),
-    closes,
-    expectsContinue,
-    upgrade: wanted.kind === 'upgrade' ? wanted.protocol : undefined,
-  }
+  const bodyBytes = isChunked ? 'chunked' : Number(length ?? 0)
+  return { text, headers, host, bodyBytes, closes, expectsContinue, speaksOfUpgrade }
 }
 
 const NO_UPGRADE = { kind: 'none' } as const

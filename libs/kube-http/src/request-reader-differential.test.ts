@@ -31,7 +31,8 @@ function ours(bytes: Buffer): Split[] {
     const at = bytes.length - rest.length
     if (inHead) bodyAt = at
     if (reader.state !== 'done' || reader.head === undefined) continue
-    const { method, target, headers } = reader.head
+    const { method, target, lines } = reader.head
+    const { headers } = lines
     requests.push({ start: `${method} ${target}`, headers: headers.flat(), body, bodyAt, end: at })
     body = ''
     reader.next()

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type IncomingHead, REQUEST_HEAD_BYTES_MAX } from './request-head.ts'
+import { type IncomingHead, parseRequestHead, REQUEST_HEAD_BYTES_MAX } from './request-head.ts'
 import { RequestReader } from './request-reader.ts'
 
 type Read = { head: IncomingHead; body: string; whole: boolean }
@@ -46,19 +46,49 @@ test('a head is read with its lines in their order, names as written and values 
     {
       method: 'GET',
       target: '/api/v1/pods?limit=5',
-      headers: [
-        ['HOST', 'Demo.localhost'],
-        ['X-A', 'one two'],
-        ['x-a', ''],
-        ['X-B', 'a:b\xff'],
-      ],
-      host: 'Demo.localhost',
-      bodyBytes: 0,
-      closes: false,
-      expectsContinue: false,
       upgrade: undefined,
+      lines: {
+        text: 'HOST: Demo.localhost\r\nX-A: \t one two \t\r\nx-a:\r\nX-B: a:b\xff\r\n',
+        headers: [
+          ['HOST', 'Demo.localhost'],
+          ['X-A', 'one two'],
+          ['x-a', ''],
+          ['X-B', 'a:b\xff'],
+        ],
+        host: 'Demo.localhost',
+        bodyBytes: 0,
+        closes: false,
+        expectsContinue: false,
+        speaksOfUpgrade: false,
+      },
     },
   ])
+})
+
+test('lines that are those of the request before are the same object, and any others are read anew', () => {
+  const lines = 'Host: h\r\nAuthorization: Bearer a\r\n'
+  const heads = read(
+    `GET /a HTTP/1.1\r\n${lines}\r\nHEAD /b HTTP/1.1\r\n${lines}\r\nGET /b HTTP/1.1\r\n${lines.replace('a\r\n', 'b\r\n')}\r\n`,
+  ).requests.map(({ head }) => head)
+  expect(heads.map(({ method, target }) => `${method} ${target}`)).toEqual([
+    'GET /a',
+    'HEAD /b',
+    'GET /b',
+  ])
+  expect(heads[1]?.lines).toBe(heads[0]?.lines)
+  expect(heads[2]?.lines.headers).toEqual([
+    ['Host', 'h'],
+    ['Authorization', 'Bearer b'],
+  ])
+})
+
+test('an upgrade is one of its method, also where the lines are those of the request before', () => {
+  const lines = 'Host: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+  const websocket = parseRequestHead(Buffer.from(`GET / HTTP/1.1\r\n${lines}\r\n`))
+  if ('problem' in websocket) throw new Error(websocket.problem)
+  expect(websocket.upgrade).toBe('websocket')
+  const post = Buffer.from(`POST / HTTP/1.1\r\n${lines}\r\n`)
+  expect(parseRequestHead(post, websocket.lines)).toMatchObject({ status: 400 })
 })
 
 test.each([
@@ -87,7 +117,7 @@ test.each([
 })
 
 test('the client says that it sends no more, and that it waits for 100', () => {
-  const headOf = (lines: string) => read(`${POST}${lines}\r\n`).requests[0]?.head
+  const headOf = (lines: string) => read(`${POST}${lines}\r\n`).requests[0]?.head.lines
   expect(headOf('Connection: keep-alive, Close\r\n')?.closes).toBe(true)
   expect(headOf('Connection: x\r\nConnection: close\r\n')?.closes).toBe(true)
   expect(headOf('Connection: closed, x-close\r\n')?.closes).toBe(false)

@@ -1,5 +1,6 @@
 import { ChunkedBody } from './chunked-body.ts'
 import {
+  type FieldLines,
   type HeadRefusal,
   type IncomingHead,
   parseRequestHead,
@@ -23,6 +24,8 @@ type State =
 const EMPTY = Buffer.alloc(0)
 /** A head that is cut in two rarely needs more. */
 const FIRST_BYTES = 4 * 1024
+/** A longer head is not remembered for the next one: a connection that waits holds little. */
+const REMEMBERED_BYTES_MAX = 4 * 1024
 
 /**
  * Reads the requests of a connection one after the other, however the bytes are cut: RFC 9112 as
@@ -34,6 +37,8 @@ export class RequestReader {
   readonly #budget: HeadBudget
   #state: State = 'idle'
   #head: IncomingHead | undefined
+  /** Of the last head. */
+  #lines: FieldLines | undefined
   #refusal: HeadRefusal | undefined
   #kept = EMPTY
   #keptBytes = 0
@@ -78,7 +83,7 @@ export class RequestReader {
   /** The request is dealt with: what is pushed now is the next. */
   next(): void {
     if (this.#state !== 'done') throw new Error('the request is not read to its end')
-    const last = this.#head?.closes === true || this.#head?.upgrade !== undefined
+    const last = this.#head?.lines.closes === true || this.#head?.upgrade !== undefined
     this.#state = last ? 'over' : 'idle'
     this.#head = undefined
     this.#chunked = undefined
@@ -115,15 +120,17 @@ export class RequestReader {
       this.#refuseTooLarge()
       return EMPTY
     }
-    const parsed = parseRequestHead(bytes)
+    const parsed = parseRequestHead(bytes, this.#lines)
     if ('problem' in parsed) {
       this.#refuse(parsed)
       return EMPTY
     }
     this.#head = parsed
-    if (parsed.bodyBytes === 'chunked') this.#chunked = new ChunkedBody()
-    else this.#bodyLeft = parsed.bodyBytes
-    this.#state = parsed.bodyBytes === 0 ? 'done' : 'body'
+    this.#lines = bytes.length <= REMEMBERED_BYTES_MAX ? parsed.lines : undefined
+    const { bodyBytes } = parsed.lines
+    if (bodyBytes === 'chunked') this.#chunked = new ChunkedBody()
+    else this.#bodyLeft = bodyBytes
+    this.#state = bodyBytes === 0 ? 'done' : 'body'
     return rest
   }
 

@@ -12,6 +12,11 @@ export class Roster<T extends object> {
     return this.#seats.length - this.#free.length
   }
 
+  /** Of everybody there now, the seat is below this. */
+  get seats(): number {
+    return this.#seats.length
+  }
+
   /** Answers its seat, which is its alone until it leaves. */
   add(one: T): number {
     const seat = this.#free.pop() ?? this.#seats.length

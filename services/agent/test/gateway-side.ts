@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import {
   decodeResponseHead,
+  EncodedLines,
   encodeRequestHead,
   type RequestHead,
   type ResponseHead,
@@ -69,7 +70,7 @@ export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
     broken,
     /** Sends a request; the body is what the test writes to the stream. */
     request(head: Partial<RequestHead>) {
-      return toDuplex(pair.client.open(encodeRequestHead(requestHead(head))))
+      return toDuplex(pair.client.open(encode(requestHead(head))))
     },
     async answer(head: Partial<RequestHead>, body = ''): Promise<ResponseHead & { body: string }> {
       const { head: answered, body: stream } = this.request(head)
@@ -88,7 +89,7 @@ export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
       const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
       socket.on('error', () => {})
       sockets.push(socket)
-      socket.write(withLength(encodeRequestHead(requestHead({ upgrade: 'websocket', ...head }))))
+      socket.write(withLength(encode(requestHead({ upgrade: 'websocket', ...head }))))
       return socket
     },
     async close() {
@@ -103,6 +104,10 @@ export function startDataPath(server: Parameters<typeof dialKubernetes>[0]) {
 }
 
 export type DataPath = ReturnType<typeof startDataPath>
+
+function encode(head: RequestHead): Buffer {
+  return encodeRequestHead(head, new EncodedLines(head.headers))
+}
 
 function requestHead(change: Partial<RequestHead>): RequestHead {
   return {

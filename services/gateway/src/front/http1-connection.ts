@@ -108,7 +108,7 @@ export class Http1Connection implements ExchangeHost, ByteTaker {
     const exchange = this.#exchange
     if (exchange === undefined || this.#reader.state !== 'body') return
     this.#deadlineIn(this.#needs.limits.bodySilenceMs)
-    const isAwaited = exchange.incoming.expectsContinue && !this.#continued
+    const isAwaited = exchange.incoming.lines.expectsContinue && !this.#continued
     if (isAwaited && this.#ahead.isEmpty && !exchange.responded) {
       this.socket.write(CONTINUE, 'latin1')
     }
@@ -123,13 +123,14 @@ export class Http1Connection implements ExchangeHost, ByteTaker {
   }
 
   isLast({ incoming }: Http1Exchange): boolean {
+    const { closes, expectsContinue, bodyBytes } = incoming.lines
     const isOld = Date.now() - this.#bornAt > this.#needs.limits.ageMs
-    if (isOld || incoming.closes || incoming.upgrade !== undefined) return true
+    if (isOld || closes || incoming.upgrade !== undefined) return true
     if (this.#needs.isDraining()) return true
     if (this.#reader.state === 'done') return false
     // Whoever was not told to go on may send the body or leave it: what follows could be either.
-    if (incoming.expectsContinue && !this.#continued) return true
-    return incoming.bodyBytes === 'chunked' || incoming.bodyBytes > SHORT_BODY_BYTES
+    if (expectsContinue && !this.#continued) return true
+    return bodyBytes === 'chunked' || bodyBytes > SHORT_BODY_BYTES
   }
 
   flushSoon(exchange: Http1Exchange): void {

@@ -54,7 +54,7 @@ export class Http1Exchange implements FrontRequest {
     this.head = toFrontHead(incoming, peer)
     this.incoming = incoming
     this.#host = host
-    this.#bodyIsThere = incoming.bodyBytes === 0
+    this.#bodyIsThere = incoming.lines.bodyBytes === 0
   }
 
   get gone(): boolean {
@@ -232,9 +232,9 @@ function toFrontHead(incoming: IncomingHead, peer: Peer): FrontHead {
     protocol: 'http/1.1',
     method: incoming.method,
     target: incoming.target,
-    authority: incoming.host,
+    authority: incoming.lines.host,
     serverName: peer.serverName,
-    headers: incoming.headers,
+    headers: incoming.lines.headers,
     remoteAddress: peer.remoteAddress,
     upgrade: incoming.upgrade,
     memory: peer.memory,

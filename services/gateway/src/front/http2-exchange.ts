@@ -20,9 +20,9 @@ export function parseHttp2Head(
   { serverName, remoteAddress, memory }: Peer,
 ): { head: FrontHead } | { error: string; status: number } {
   const pseudo = new Map<string, string>()
-  const headers: [string, string][] = []
+  const lines: [string, string][] = []
   for (const [name, value] of toHeaderLines(rawHeaders)) {
-    if (!name.startsWith(':')) headers.push([name, value])
+    if (!name.startsWith(':')) lines.push([name, value])
     else if (pseudo.has(name)) return { status: 400, error: 'a pseudo header is repeated' }
     else pseudo.set(name, value)
   }
@@ -32,24 +32,33 @@ export function parseHttp2Head(
   if (pseudo.has(':protocol')) return { status: 400, error: 'extended CONNECT is not served' }
   const target = pseudo.get(':path') ?? ''
   if (!target.startsWith('/')) return { status: 400, error: 'the request target must be a path' }
-  const hosts = headers.filter(([name]) => name === 'host').map(([, value]) => value)
+  const hosts = lines.filter(([name]) => name === 'host').map(([, value]) => value)
   const authority = pseudo.get(':authority') ?? hosts[0]
   if (authority === undefined || hosts.some((host) => host !== authority)) {
     return { status: 400, error: 'Host and :authority must agree' }
   }
   if (hosts.length > 1) return { status: 400, error: 'there is more than one Host header' }
+  const before = memory.lines?.headers
   const head: FrontHead = {
     protocol: 'h2',
     method,
     target,
     authority,
     serverName,
-    headers,
+    headers: before !== undefined && areSame(before, lines) ? before : lines,
     remoteAddress,
     upgrade: undefined,
     memory,
   }
   return { head }
+}
+
+function areSame(some: HeaderLines, others: HeaderLines): boolean {
+  if (some.length !== others.length) return false
+  return some.every(([name, value], at) => {
+    const other = others[at]
+    return other?.[0] === name && other[1] === value
+  })
 }
 
 /** A request that is one stream of an h2 connection. */

@@ -1,7 +1,7 @@
 import type { Positions } from '@postern/replica'
 import { type Annotations, type AuditSubject, redactTarget } from '../audit/record.ts'
+import { clientLines } from '../front/client-lines.ts'
 import type { FrontHead } from '../front/front-interface.ts'
-import { headerValue } from '../front/header-values.ts'
 import type { Known } from './admit.ts'
 
 type Order = {
@@ -21,7 +21,7 @@ type Order = {
 export function auditSubject(order: Order): AuditSubject {
   const { auditId, receivedAt, head, known, session } = order
   const { caller, info, decision, rewritten } = known
-  const headerOf = (name: string) => headerValue(head.headers, name)
+  const lines = clientLines(head)
   return {
     auditId,
     receivedAt,
@@ -29,16 +29,15 @@ export function auditSubject(order: Order): AuditSubject {
     verb: info?.verb ?? head.method.toLowerCase(),
     ...(caller === undefined ? {} : { user: caller }),
     remoteAddress: head.remoteAddress,
-    userAgent: headerOf('user-agent'),
+    userAgent: lines.userAgent,
     ...(info?.isResourceRequest === true ? { objectRef: info } : {}),
     annotations: {
       'forwarded-target': rewritten === undefined ? undefined : redactTarget(rewritten),
       method: head.method,
       upgrade: head.upgrade,
-      'kubectl-command': headerOf('kubectl-command'),
-      // One per invocation of kubectl: it links the two tries of a denied exec.
-      'kubectl-session': headerOf('kubectl-session'),
-      'client-audit-id': headerOf('audit-id'),
+      'kubectl-command': lines.kubectlCommand,
+      'kubectl-session': lines.kubectlSession,
+      'client-audit-id': lines.auditId,
     },
     standing:
       decision === undefined || session === undefined

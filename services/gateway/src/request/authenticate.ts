@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto'
 import type { Snapshot } from '@postern/access'
 import type { KnownToken } from '@postern/replica'
+import { clientLines } from '../front/client-lines.ts'
 import type { FrontHead } from '../front/front-interface.ts'
-import { bearerToken } from './bearer-token.ts'
 import { type Refusal, refusals, tokenExpired } from './refusal.ts'
 
 /** Whom a request is from. */
@@ -24,11 +24,12 @@ export type TokenView = {
 const TOKEN = /^ptk_[A-Za-z0-9_-]{43}$/
 
 export function authenticate(
-  { headers, memory }: Pick<FrontHead, 'headers' | 'memory'>,
+  head: Pick<FrontHead, 'headers' | 'memory' | 'remoteAddress'>,
   view: TokenView,
   at: Date,
 ): Caller | { refusal: Refusal } {
-  const presented = bearerToken(headers)
+  const { memory } = head
+  const { presented } = clientLines(head)
   if (presented.kind === 'none') return { refusal: refusals.noToken }
   if (presented.kind === 'malformed') return { refusal: refusals.malformedToken }
   // Most connections are one user's.

@@ -1,4 +1,5 @@
-import { encodeRequestHead, forwardableRequestHeaders } from '@postern/kube-http'
+import { encodeRequestHead } from '@postern/kube-http'
+import { clientLines } from '../front/client-lines.ts'
 import type { FrontHead } from '../front/front-interface.ts'
 
 /** The head as it goes to the agent: made from what was decided, from named headers, never copied. */
@@ -6,12 +7,6 @@ export function clusterHead(
   head: FrontHead,
   facts: { target: string; sessionId: string; auditId: string; traceparent: string },
 ): Uint8Array {
-  const { upgrade, remoteAddress } = head
-  return encodeRequestHead({
-    ...facts,
-    method: head.method,
-    // The client's own claims are not forwarded; kube-apiserver's audit shows this as source.
-    headers: [...forwardableRequestHeaders(head.headers), ['X-Forwarded-For', remoteAddress]],
-    ...(upgrade === undefined ? {} : { upgrade }),
-  })
+  const { method, upgrade } = head
+  return encodeRequestHead({ ...facts, method, upgrade }, clientLines(head).forwarded)
 }

@@ -5,8 +5,8 @@ import type { Log } from '@postern/telemetry'
 import { parseTraceparent, startSpan, toTraceparent } from '@postern/telemetry'
 import type { AuditSubject } from '../audit/record.ts'
 import type { Recorder } from '../audit/recorder.ts'
+import { clientLines } from '../front/client-lines.ts'
 import type { FrontRequest, RequestHandler } from '../front/front-interface.ts'
-import { headerValue } from '../front/header-values.ts'
 import type { RequestLimiter } from '../limits/request-limits.ts'
 import { answerSelfReview, type SelfReviewNeeds } from '../self-review/answer-self-review.ts'
 import type { SessionActivity } from '../session/session-activity.ts'
@@ -43,6 +43,9 @@ export type RequestNeeds = {
   readonly log: Log
 }
 
+const ADMITTED = { outcome: 'admitted' } as const
+const REFUSED = { outcome: 'refused' } as const
+
 /** The way of a request: decide, record, send on, record what became of it. */
 export function createRequestHandler(needs: RequestNeeds): RequestHandler {
   return (request) => new RequestRun(request, needs).run()
@@ -69,7 +72,7 @@ class RequestRun {
     this.#needs = needs
     this.#receivedAt = needs.now()
     this.#step = startSpan('gateway.request', {
-      parent: parseTraceparent(headerValue(request.head.headers, 'traceparent')),
+      parent: parseTraceparent(clientLines(request.head).traceparent),
       kind: 'server',
       attributes: { 'postern.audit_id': this.#auditId, 'http.request.method': request.head.method },
     })
@@ -81,11 +84,12 @@ class RequestRun {
 
   #decide(at: Date): void {
     const { view, positions, signals, limiter, spoolHasRoom } = this.#needs
-    const stop = signals.admissionSeconds.startTimer()
+    const begunAtMs = performance.now()
     const admission = admit(this.#request.head, view, at)
     this.#admission = admission
     this.#positions = positions()
-    stop({ outcome: 'admitted' in admission ? 'admitted' : 'refused' })
+    const outcome = 'admitted' in admission ? ADMITTED : REFUSED
+    signals.admissionSeconds.observe(outcome, (performance.now() - begunAtMs) / 1000)
     if ('refusal' in admission) {
       if (!this.#looksAgain(admission.refusal)) this.#end(refused(admission.refusal))
       return

@@ -1,5 +1,5 @@
 import type { ResponseHead } from '@postern/kube-http'
-import { encodeRequestHead, type RequestHead } from '@postern/kube-http'
+import { EncodedLines, encodeRequestHead, type RequestHead } from '@postern/kube-http'
 import { type MuxSession, toDuplex } from '@postern/mux'
 import { parseResponseHead } from '../request/response-head.ts'
 
@@ -19,12 +19,12 @@ export async function askCluster(
   { content, contentType }: Question,
   gone: AbortSignal,
 ): Promise<{ head: ResponseHead; body: Buffer }> {
-  const headers = [
+  const lines = new EncodedLines([
     ['Content-Type', contentType],
     ['Accept', 'application/json'],
     ['Content-Length', String(content.length)],
-  ] as const
-  const stream = toDuplex(session.open(encodeRequestHead({ ...head, headers })))
+  ])
+  const stream = toDuplex(session.open(encodeRequestHead(head, lines)))
   const signal = AbortSignal.any([gone, AbortSignal.timeout(TIMEOUT_MS)])
   const stop = () => stream.body.destroy(new Error('the cluster did not answer in time'))
   signal.addEventListener('abort', stop, { once: true })

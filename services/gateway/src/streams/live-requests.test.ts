@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { resourceAttributes } from '@postern/access'
 import { expect, test, vi } from 'vitest'
 import { createLiveRequests, type LiveRequest, type Review } from './live-requests.ts'
@@ -43,6 +44,25 @@ test('a change cuts exactly what is no longer allowed, once', () => {
   requests.reviewAll()
   expect(cuts).toEqual([ENDED, ENDED])
   expect(requests.count).toBe(1)
+  requests.close()
+})
+
+test('however many run and however often something changes, everybody is decided again, some at a time', async () => {
+  const { requests, live, cuts, revoked } = world()
+  const users = Array.from({ length: 1_000 }, (_, n) => `user-${n}`)
+  for (const user of users) requests.add(live(user, `s-${user}`))
+  requests.reviewAll()
+  for (const user of users) revoked.add(user)
+  // Changes that come faster than all can be decided again.
+  for (let change = 0; change < 20; change += 1) {
+    requests.reviewAll()
+    const before = cuts.length
+    await turn()
+    expect(cuts.length - before).toBeLessThanOrEqual(512)
+    requests.add(live(`newcomer-${change}`, 's'))
+  }
+  expect(requests.count).toBe(20)
+  expect(cuts).toHaveLength(1_000)
   requests.close()
 })
 

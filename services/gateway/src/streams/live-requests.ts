@@ -38,6 +38,8 @@ const LEASE_LOST: Cut = {
     'Start it again.',
 }
 const TIMER_MS_MAX = 60 * 60_000
+/** Decided again in one go, which takes some milliseconds: in between the gateway does its other work. */
+const SLICE = 256
 /** Well within what a relay, an agent or a gateway that stops gives to what runs. */
 const CONCLUDE_MS = 5_000
 
@@ -52,6 +54,11 @@ export function createLiveRequests(needs: {
   let timer: NodeJS.Timeout | undefined
   let timerAtMs = Number.POSITIVE_INFINITY
   let leaseTimer: NodeJS.Timeout | undefined
+  /** The seats there were at the last change, the one whose turn it is, and how many are still to come. */
+  let seats = 0
+  let seatInTurn = 0
+  let seatsLeft = 0
+  let goingOn: NodeJS.Immediate | undefined
 
   function cut(seat: number, live: LiveRequest, why: Cut): void {
     if (running.remove(seat, live)) live.cut(why)
@@ -65,14 +72,29 @@ export function createLiveRequests(needs: {
     return Number.POSITIVE_INFINITY
   }
 
+  /**
+   * Once around, from whose turn it is: however often it is asked for, everybody has his turn. Who comes
+   * meanwhile is decided by what holds then.
+   */
   function reviewAll(): void {
-    const next = [...running].reduce(
-      (soonest, [seat, live]) => Math.min(soonest, reviewOne(seat, live)),
-      Number.POSITIVE_INFINITY,
-    )
+    const isUnderWay = seatsLeft > 0
+    seats = running.seats
+    seatsLeft = seats
     timerAtMs = Number.POSITIVE_INFINITY
     clearTimeout(timer)
+    if (!isUnderWay) reviewSlice()
+  }
+
+  function reviewSlice(): void {
+    let next = Number.POSITIVE_INFINITY
+    for (let count = Math.min(SLICE, seatsLeft); count > 0; count -= 1) {
+      seatsLeft -= 1
+      seatInTurn = seatInTurn + 1 < seats ? seatInTurn + 1 : 0
+      const live = running.at(seatInTurn)
+      if (live !== undefined) next = Math.min(next, reviewOne(seatInTurn, live))
+    }
     reviewAt(next)
+    if (seatsLeft > 0) goingOn = setImmediate(reviewSlice)
   }
 
   /** Grants and tokens end by the clock as well, without any event. */
@@ -149,6 +171,7 @@ export function createLiveRequests(needs: {
     close(): void {
       clearTimeout(timer)
       clearTimeout(leaseTimer)
+      clearImmediate(goingOn)
     },
   }
 }

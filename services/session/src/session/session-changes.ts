@@ -28,6 +28,7 @@ export function createSessionChanges(needs: {
   onError: (error: unknown) => void
 }): SessionChanges {
   const { db } = needs
+  /** Under the id of a cluster: a change wakes those who wait for it, and nobody else. */
   const changed = new EventEmitter().setMaxListeners(0)
   const byCluster = new Map<string, number>()
   let logs = 0
@@ -42,14 +43,15 @@ export function createSessionChanges(needs: {
       // A log that is shorter than it was is another one: it was restored from a backup.
       logs += 1
       pos = 0n
-      changed.emit('change')
+      for (const clusterId of changed.eventNames()) changed.emit(clusterId)
       return
     }
-    for (const { cluster_id: clusterId } of rows) {
-      if (clusterId !== null) byCluster.set(clusterId, (byCluster.get(clusterId) ?? 0) + 1)
-    }
-    if (rows.length > 1) changed.emit('change')
     pos = rows.reduce((last, row) => (row.pos > last ? row.pos : last), pos)
+    for (const { cluster_id: clusterId } of rows) {
+      if (clusterId === null) continue
+      byCluster.set(clusterId, (byCluster.get(clusterId) ?? 0) + 1)
+      changed.emit(clusterId)
+    }
   }
 
   const looking = createRepeated({ work: look, everyMs: LOOK_EVERY_MS, onError: needs.onError })
@@ -67,7 +69,7 @@ export function createSessionChanges(needs: {
         return now.log !== log || now.cluster !== cluster
       }
       while (!isOld() && !deadline.aborted) {
-        await once(changed, 'change', { signal: deadline }).catch(() => {})
+        await once(changed, clusterId, { signal: deadline }).catch(() => {})
       }
     },
   }

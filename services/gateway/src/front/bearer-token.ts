@@ -1,5 +1,5 @@
 import type { HeaderLines } from '@postern/kube-http'
-import { headerValues } from '../front/header-values.ts'
+import { headerValues } from './header-values.ts'
 
 export type Presented =
   | { readonly kind: 'token'; readonly token: string }
