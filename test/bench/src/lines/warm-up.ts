@@ -7,9 +7,9 @@ import { LIST, type LoadLine } from './load-lines.ts'
 
 /**
  * V8 compiles what is used often, again and again, so that a process of Node gets cheaper over its
- * first ten thousands of requests. A peer has only its pools and caches to fill.
+ * first hundred thousand requests. A peer has only its pools and caches to fill.
  */
-const SECONDS = { postern: { small: 10, lists: 4 }, peer: { small: 2, lists: 1 } }
+const SECONDS = { postern: { small: 30, lists: 4 }, peer: { small: 2, lists: 1 } }
 const QUICK = 4
 
 /** Works every stack until what is measured afterwards is a process in use, not one that begins. */
