@@ -8,21 +8,56 @@ import (
 
 const ticksPerSecond = 100
 
-// cpuOf is the CPU time of each process so far, in seconds, and of this one. A system without /proc has none.
+// cpuOf is the CPU time of each process and of all that it started so far, in seconds, and that of this one. PostgreSQL
+// works in a process for each connection, and those come and go. A system without /proc has none.
 func cpuOf(pids []string) map[string]float64 {
+	running := statsOfAll()
 	seconds := map[string]float64{}
 	for _, pid := range append([]string{strconv.Itoa(os.Getpid())}, pids...) {
-		text, err := os.ReadFile("/proc/" + pid + "/stat")
-		if err != nil {
-			continue
+		if process, ok := running[pid]; ok {
+			seconds[pid] = process.own + process.ended + secondsOfChildren(running, pid)
 		}
-		// The name in brackets may hold anything; user and system time are the 12th and 13th field after it.
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-		user, _ := strconv.ParseFloat(fields[11], 64)
-		system, _ := strconv.ParseFloat(fields[12], 64)
-		seconds[pid] = (user + system) / ticksPerSecond
 	}
 	return seconds
+}
+
+// processStat is what proc_pid_stat(5) says: its own CPU time, and that of children that ended, in seconds.
+type processStat struct {
+	parent     string
+	own, ended float64
+}
+
+func statsOfAll() map[string]processStat {
+	stats := map[string]processStat{}
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		text, err := os.ReadFile("/proc/" + entry.Name() + "/stat")
+		// The name in brackets may hold anything.
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		if err != nil || len(fields) < 15 {
+			continue
+		}
+		seconds := func(user, system int) float64 {
+			return (number(fields[user]) + number(fields[system])) / ticksPerSecond
+		}
+		stats[entry.Name()] = processStat{fields[1], seconds(11, 12), seconds(13, 14)}
+	}
+	return stats
+}
+
+func secondsOfChildren(running map[string]processStat, pid string) float64 {
+	sum := 0.0
+	for child, process := range running {
+		if process.parent == pid {
+			sum += process.own + process.ended + secondsOfChildren(running, child)
+		}
+	}
+	return sum
+}
+
+func number(text string) float64 {
+	value, _ := strconv.ParseFloat(text, 64)
+	return value
 }
 
 // machineCPU is how long the machine's CPUs were busy so far, all together.
@@ -38,8 +73,7 @@ func machineCPU() float64 {
 		if index == 3 || index == 4 || index >= 8 {
 			continue
 		}
-		ticks, _ := strconv.ParseFloat(field, 64)
-		busy += ticks
+		busy += number(field)
 	}
 	return busy / ticksPerSecond
 }

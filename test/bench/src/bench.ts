@@ -26,7 +26,7 @@ import { type Choice, chooseLines } from './choice.ts'
 import { environment } from './config.ts'
 import { measure } from './measure.ts'
 import { HELP, type Options, parseOptions } from './options.ts'
-import { sharePriority } from './processes.ts'
+import { childrenOf, sharePriority } from './processes.ts'
 import { barsOf, provenance, tablesOf, UNEQUAL } from './report/report.ts'
 import { scaleTables } from './report/scale-tables.ts'
 import { toText } from './report/table.ts'
@@ -117,7 +117,8 @@ async function open(
     const { hops, beside } = stacks.get(name)
     return [...hops, ...beside]
   })
-  sharePriority([process.pid, upstream.pid, ...parts.map(({ pid }) => pid)])
+  const measured = parts.flatMap(({ pid }) => [pid, ...childrenOf(pid)])
+  sharePriority([process.pid, upstream.pid, ...measured])
   return { world, stacks, goVersion }
 }
 

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { getPriority } from 'node:os'
+import { sumOf } from './statistics.ts'
 
 export function childrenOf(pid: number): number[] {
   return processes().filter((one) => Number(afterName(one)[1]) === pid)
@@ -7,17 +8,17 @@ export function childrenOf(pid: number): number[] {
 
 const TICKS_PER_SECOND = 100
 
-/** CPU that it has used so far; none of one that is gone. */
+/** CPU that it and what it started have used so far; none of one that is gone. */
 export function cpuSecondsOf(pid: number): number {
-  const fields = afterName(pid)
-  // User and system time, proc_pid_stat(5).
-  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND
+  // User and system time, its own and that of children that ended: proc_pid_stat(5).
+  const ticks = sumOf(afterName(pid).slice(11, 15).map(Number))
+  return ticks / TICKS_PER_SECOND + sumOf(childrenOf(pid).map(cpuSecondsOf))
 }
 
-/** Memory in bytes, a page that n processes map as an n-th; none of one that is gone. */
+/** Memory of it and what it started, a page that n processes map as an n-th; none of one that is gone. */
 export function proportionalBytesOf(pid: number): number {
   const kibibytes = /^Pss:\s+(\d+) kB/m.exec(read(pid, 'smaps_rollup'))?.[1]
-  return Number(kibibytes ?? 0) * 1024
+  return Number(kibibytes ?? 0) * 1024 + sumOf(childrenOf(pid).map(proportionalBytesOf))
 }
 
 /** The fields of /proc/PID/stat after the name in brackets, which may hold anything. */

@@ -9,12 +9,11 @@ import {
   shippedAgentProcess,
   signInAdministrator,
 } from '@postern/bootstrap'
-import { childrenOf } from '../processes.ts'
 import type { BenchWorld } from './bench-world.ts'
 import { openSessions } from './open-sessions.ts'
 import { BENCH_CLUSTER, type Population, populate } from './population.ts'
 import { startServices } from './postern-services.ts'
-import type { Part, Stack } from './stack.ts'
+import type { Stack } from './stack.ts'
 
 /** What is put into images, bundled once for a run. */
 export const SHIPPED = [...SERVICES, 'agent'] as const
@@ -71,7 +70,7 @@ export async function startPostern(
       services.part('tunnel-broker'),
       services.part('console'),
       { name: 'nats-server', pid: servers.nats.current().pid },
-      ...familyOf('postgres', servers.postgres.current().pid),
+      { name: 'postgres', pid: servers.postgres.current().pid },
     ],
     api: admin.api,
     async renew(limits) {
@@ -97,9 +96,4 @@ async function untilAgentRuns(bundles: string): Promise<void> {
     }
     await setTimeout(LOOK_AGAIN_MS)
   }
-}
-
-/** A server and its children, counted as one. */
-function familyOf(name: string, pid: number): Part[] {
-  return [pid, ...childrenOf(pid)].map((one) => ({ name, pid: one }))
 }

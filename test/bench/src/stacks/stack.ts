@@ -1,7 +1,7 @@
 import type { ApiClient } from '@postern/bootstrap'
 import type { Child } from '@postern/local-servers'
 
-/** A process that is measured. */
+/** A process that is measured, with all that it started. */
 export type Part = { readonly name: string; readonly pid: number }
 
 /** Something that carries requests from a client to the API server. */
