@@ -9,7 +9,7 @@ export function createIngestClient(clients: RpcClients): Ingest {
   const service = clients.of(IngestServiceDefinition, 'audit')
   return {
     async append({ spoolId, first, records }) {
-      const request = { spoolId, first, records: records.map((record) => Buffer.from(record)) }
+      const request = { spoolId, first, records: [...records] }
       const { stored } = await service.appendRecords(request, { deadlineMs: DEADLINE_MS })
       return { stored }
     },

@@ -1,35 +1,56 @@
 import { open } from 'node:fs/promises'
-import { decodeRecord, RECORD_BYTES_MAX, type SpooledRecord } from './spool-frame.ts'
+import { decodeRecord, frameBytes, RECORD_BYTES_MAX, type SpooledRun } from './spool-frame.ts'
 import type { Segment } from './spool-recovery.ts'
 
 /** How far the spool is read. */
 export type Cursor = { segment: Segment; offset: number; next: bigint }
 
-/** A contiguous run from the cursor on. Only what `writeGroup` counted is read: it is durable. */
+/** A run from the cursor on. Only what `writeGroup` counted is read: it is durable. */
 export async function readRun(
   cursor: Cursor,
   segments: readonly Segment[],
   limit: { records: number; bytes: number },
-): Promise<SpooledRecord[]> {
-  for (;;) {
-    if (cursor.next < cursor.segment.next) break
-    const following = segments[segments.indexOf(cursor.segment) + 1]
-    if (following === undefined) return []
-    Object.assign(cursor, { segment: following, offset: 0, next: following.first })
-  }
-  const run: SpooledRecord[] = []
+): Promise<SpooledRun> {
+  if (!findSegment(cursor, segments)) return { first: cursor.next, records: [] }
+  const first = cursor.next
+  const records: Buffer[] = []
   const window = await readWindow(cursor, limit.bytes)
   let at = 0
-  while (run.length < limit.records && cursor.next < cursor.segment.next) {
+  while (records.length < limit.records && cursor.next < cursor.segment.next) {
     const found = decodeRecord(window, at, cursor.next)
     if (found === undefined) break
-    run.push(found.record)
+    records.push(found.record)
     at = found.next
     cursor.next += 1n
   }
   cursor.offset += at
-  if (run.length === 0) throw new Error(`the spool's ${cursor.segment.path} cannot be read back`)
-  return run
+  if (records.length === 0) {
+    throw new Error(`the spool's ${cursor.segment.path} cannot be read back`)
+  }
+  return { first, records }
+}
+
+/** Moves the cursor behind records that begin there and were kept in memory. */
+export function passOver(
+  cursor: Cursor,
+  segments: readonly Segment[],
+  records: readonly Buffer[],
+): void {
+  for (const record of records) {
+    findSegment(cursor, segments)
+    cursor.offset += frameBytes(record)
+    cursor.next += 1n
+  }
+}
+
+/** Moves the cursor to the segment of its record; answers whether there is one yet. */
+function findSegment(cursor: Cursor, segments: readonly Segment[]): boolean {
+  while (cursor.next >= cursor.segment.next) {
+    const following = segments[segments.indexOf(cursor.segment) + 1]
+    if (following === undefined) return false
+    Object.assign(cursor, { segment: following, offset: 0, next: following.first })
+  }
+  return true
 }
 
 async function readWindow(cursor: Cursor, bytes: number): Promise<Buffer> {

@@ -1,17 +1,13 @@
 import type { Log } from '@postern/telemetry'
 import type { Spool } from './spool.ts'
-import type { SpooledRecord } from './spool-frame.ts'
+import type { SpooledRun } from './spool-frame.ts'
 
 /** Where records are stored for good. Answers up to which number it has everything. */
 export type Ingest = {
-  append(batch: {
-    spoolId: string
-    first: bigint
-    records: readonly Uint8Array[]
-  }): Promise<{ stored: bigint }>
+  append(batch: SpooledRun & { spoolId: string }): Promise<{ stored: bigint }>
 }
 
-const BATCH = { records: 1000, bytes: 1024 * 1024 }
+const BATCH = { records: 1000, bytes: 2 * 1024 * 1024 }
 const RETRY_FIRST_MS = 100
 const RETRY_MAX_MS = 5_000
 
@@ -28,41 +24,33 @@ export function startShipping(settings: {
   let failing = false
 
   async function ship(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const batch = await spool.read(BATCH, signal)
-      await deliver(batch, signal)
-    }
+    for (;;) await deliver(await spool.read(BATCH, signal), signal)
   }
 
-  async function deliver(batch: readonly SpooledRecord[], signal: AbortSignal): Promise<void> {
-    let rest = batch
-    for (let attempt = 0; rest.length > 0; attempt += 1) {
+  async function deliver(run: SpooledRun, signal: AbortSignal): Promise<void> {
+    let rest = run
+    for (let attempt = 0; ; attempt += 1) {
       try {
         const stored = await send(rest)
         await spool.release(stored)
         if (failing) log.info({ stored }, 'audit records are delivered again')
         failing = false
-        const before = rest.length
-        rest = rest.filter(({ number }) => number > stored)
-        if (rest.length < before) attempt = 0
+        const taken = Math.max(0, Number(stored - rest.first) + 1)
+        rest = { first: rest.first + BigInt(taken), records: rest.records.slice(taken) }
+        if (taken > 0) attempt = 0
       } catch (error) {
         if (!failing) log.warn({ err: error }, 'audit records cannot be delivered; they stay here')
         failing = true
       }
-      if (rest.length === 0) return
+      if (rest.records.length === 0) return
       const backoff = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt, 10))
       await wait(backoff * (0.5 + random() / 2), signal)
       signal.throwIfAborted()
     }
   }
 
-  async function send(records: readonly SpooledRecord[]): Promise<bigint> {
-    const first = records[0]?.number ?? 0n
-    const { stored } = await ingest.append({
-      spoolId: spool.id,
-      first,
-      records: records.map(({ bytes }) => bytes),
-    })
+  async function send(run: SpooledRun): Promise<bigint> {
+    const { stored } = await ingest.append({ spoolId: spool.id, ...run })
     // It would pass over what gets these numbers next, and nobody would ever see those records.
     if (stored > spool.last) {
       throw new Error(

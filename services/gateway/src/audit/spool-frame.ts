@@ -5,24 +5,27 @@ const HEADER_BYTES = 16
 
 export const RECORD_BYTES_MAX = 60 * 1024
 
-export type SpooledRecord = { readonly number: bigint; readonly bytes: Buffer }
+/** Records that follow one another, numbered from the first on. */
+export type SpooledRun = { readonly first: bigint; readonly records: readonly Buffer[] }
 
 /** What a record takes there. */
 export function frameBytes(record: Uint8Array): number {
   return HEADER_BYTES + record.byteLength
 }
 
-/** Records one behind the other, numbered from the first on. */
-export function encodeRecords(first: bigint, records: readonly Uint8Array[]): Buffer {
+/** One behind the other. */
+export function encodeRun({ first, records }: SpooledRun): Buffer {
   const frames = Buffer.allocUnsafe(records.reduce((sum, record) => sum + frameBytes(record), 0))
   let at = 0
-  for (const [index, record] of records.entries()) {
-    const frame = frames.subarray(at, at + frameBytes(record))
-    frame.writeUInt32BE(record.byteLength, 0)
-    frame.writeBigUInt64BE(first + BigInt(index), 8)
-    frame.set(record, HEADER_BYTES)
-    frame.writeUInt32BE(checksum(frame), 4)
-    at += frame.length
+  let number = first
+  for (const record of records) {
+    const end = at + frameBytes(record)
+    frames.writeUInt32BE(record.byteLength, at)
+    frames.writeBigUInt64BE(number, at + 8)
+    frames.set(record, at + HEADER_BYTES)
+    frames.writeUInt32BE(checksum(frames, at, end), at + 4)
+    at = end
+    number += 1n
   }
   return frames
 }
@@ -35,19 +38,21 @@ export function decodeRecord(
   segment: Buffer,
   offset: number,
   number: bigint,
-): { record: SpooledRecord; next: number } | undefined {
+): { record: Buffer; next: number } | undefined {
   if (offset + HEADER_BYTES > segment.length) return undefined
   const length = segment.readUInt32BE(offset)
   const next = offset + HEADER_BYTES + length
   if (length > RECORD_BYTES_MAX || next > segment.length) return undefined
-  const frame = segment.subarray(offset, next)
-  if (frame.readUInt32BE(4) !== checksum(frame) || frame.readBigUInt64BE(8) !== number) {
+  if (
+    segment.readUInt32BE(offset + 4) !== checksum(segment, offset, next) ||
+    segment.readBigUInt64BE(offset + 8) !== number
+  ) {
     return undefined
   }
-  return { record: { number, bytes: frame.subarray(HEADER_BYTES) }, next }
+  return { record: segment.subarray(offset + HEADER_BYTES, next), next }
 }
 
 // The length is covered as well: it decides where the checked bytes end.
-function checksum(frame: Buffer): number {
-  return crc32(frame.subarray(8), crc32(frame.subarray(0, 4)))
+function checksum(frames: Buffer, start: number, end: number): number {
+  return crc32(frames.subarray(start + 8, end), crc32(frames.subarray(start, start + 4)))
 }

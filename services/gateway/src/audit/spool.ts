@@ -1,7 +1,7 @@
 import { open, rm } from 'node:fs/promises'
 import { createRecentItems } from '@postern/eventing'
-import { type Cursor, readRun } from './read-spool.ts'
-import { encodeRecords, frameBytes, RECORD_BYTES_MAX, type SpooledRecord } from './spool-frame.ts'
+import { type Cursor, passOver, readRun } from './read-spool.ts'
+import { encodeRun, RECORD_BYTES_MAX, type SpooledRun } from './spool-frame.ts'
 import { createSegment, recoverSpool, type Segment } from './spool-recovery.ts'
 
 /** Audit records on this machine's disk until the audit service has them. */
@@ -13,13 +13,13 @@ export type Spool = {
    * Resolves when the record is on the disk for good.
    * @throws SpoolFullError, SpoolBrokenError
    */
-  append(record: Uint8Array): Promise<void>
+  append(record: Buffer): Promise<void>
   /** The same without haste: it goes with others, a few milliseconds later. Calls back only if it is lost. */
-  put(record: Uint8Array, onLost: (error: Error) => void): void
+  put(record: Buffer, onLost: (error: Error) => void): void
   /** Whether a new request that must not run unrecorded may start. */
   hasRoom(): boolean
   /** The next run of records after the last one read, all of them durable. Waits for one. */
-  read(limit: { records: number; bytes: number }, signal: AbortSignal): Promise<SpooledRecord[]>
+  read(limit: { records: number; bytes: number }, signal: AbortSignal): Promise<SpooledRun>
   /** Everything up to here is stored elsewhere for good: its files may go. */
   release(through: bigint): Promise<void>
   /** The highest number that was ever given. */
@@ -40,9 +40,11 @@ class SpoolBrokenError extends Error {
   override readonly name = 'SpoolBrokenError'
 }
 
-/** A record that is durable, and the cursor behind it. */
-type Durable = { readonly record: SpooledRecord; readonly behind: Readonly<Cursor> }
-type Pending = { readonly bytes: Uint8Array; readonly done: (error?: Error) => void }
+type Pending = {
+  readonly record: Buffer
+  readonly onWritten?: () => void
+  readonly onLost: (error: Error) => void
+}
 
 const SEGMENT_BYTES_MAX = 8 * 1024 * 1024
 const GROUP_RECORDS_MAX = 512
@@ -64,7 +66,7 @@ export async function openSpool(settings: {
   const { id, segments, tornBytes, damaged } = await recoverSpool(dir)
   let active = lastOf(segments)
   let file = await open(active.path, 'a')
-  const recent = createRecentItems<Durable>({ bytesOf: ({ record }) => record.bytes.length })
+  const recent = createRecentItems<Buffer>({ bytesOf: (record) => record.length })
   let queue: Pending[] = []
   let flushing: Promise<void> | undefined
   let gathering: NodeJS.Timeout | undefined
@@ -74,7 +76,7 @@ export async function openSpool(settings: {
   let closed = false
   let wake: () => void = () => {}
   const oldest = segments[0] ?? active
-  const cursor = { segment: oldest, offset: 0, next: oldest.first }
+  const cursor: Cursor = { segment: oldest, offset: 0, next: oldest.first }
   let released = oldest.first - 1n
 
   const bytesHeld = () => segments.reduce((sum, segment) => sum + segment.bytes, 0)
@@ -86,16 +88,16 @@ export async function openSpool(settings: {
       isDue = queue.length > 0
       if (group.length === 0) break
       try {
-        await writeGroup(group)
-        for (const { done } of group) done()
+        await writeGroup(group.map(({ record }) => record))
+        for (const { onWritten } of group) onWritten?.()
         wake()
       } catch (cause) {
         const error = cause instanceof Error ? cause : new Error('writing to the spool', { cause })
-        for (const { done } of group) done(error)
+        for (const { onLost } of group) onLost(error)
       }
     }
     if (broken !== undefined) {
-      for (const { done } of queue.splice(0)) done(new SpoolBrokenError(broken))
+      for (const { onLost } of queue.splice(0)) onLost(new SpoolBrokenError(broken))
     }
     flushing = undefined
   }
@@ -109,7 +111,7 @@ export async function openSpool(settings: {
   }
 
   /** Why a record cannot even wait to be written. */
-  function whyNot(record: Uint8Array): Error | undefined {
+  function whyNot(record: Buffer): Error | undefined {
     if (broken !== undefined) return new SpoolBrokenError(broken)
     if (closed) return new SpoolBrokenError('the spool is closed')
     if (record.byteLength > RECORD_BYTES_MAX) {
@@ -118,10 +120,10 @@ export async function openSpool(settings: {
     return queue.length >= QUEUED_RECORDS_MAX ? full() : undefined
   }
 
-  async function writeGroup(group: readonly Pending[]): Promise<void> {
+  async function writeGroup(records: readonly Buffer[]): Promise<void> {
     if (active.bytes >= segmentBytesMax) await roll()
-    const records = group.map(({ bytes }) => bytes)
-    const frames = encodeRecords(active.next, records)
+    const first = active.next
+    const frames = encodeRun({ first, records })
     if (bytesHeld() + frames.length > bytesMax) throw full()
     try {
       await file.writeFile(frames)
@@ -139,23 +141,9 @@ export async function openSpool(settings: {
       broken = 'the disk refused to make a record durable'
       throw new SpoolBrokenError(broken, { cause })
     }
-    for (const record of records) {
-      active.bytes += frameBytes(record)
-      const { next } = active
-      active.next = next + 1n
-      const { buffer, byteOffset, byteLength } = record
-      recent.add(Number(next), {
-        record: { number: next, bytes: Buffer.from(buffer, byteOffset, byteLength) },
-        behind: { segment: active, offset: active.bytes, next: active.next },
-      })
-    }
-  }
-
-  /** The next run, where it was written last: then it need not be read back. */
-  function takeRecent(items: number, bytes: number): SpooledRecord[] {
-    const run = recent.take(Number(cursor.next), { items, bytes })
-    Object.assign(cursor, run.at(-1)?.behind)
-    return run.map(({ record }) => record)
+    active.bytes += frames.length
+    active.next += BigInt(records.length)
+    for (const [at, record] of records.entries()) recent.add(Number(first) + at, record)
   }
 
   async function roll(): Promise<void> {
@@ -174,8 +162,7 @@ export async function openSpool(settings: {
       const error = whyNot(record)
       if (error !== undefined) return Promise.reject(error)
       return new Promise((resolve, reject) => {
-        const done = (failed?: Error) => (failed === undefined ? resolve() : reject(failed))
-        queue.push({ bytes: record, done })
+        queue.push({ record, onWritten: resolve, onLost: reject })
         flush()
       })
     },
@@ -186,23 +173,23 @@ export async function openSpool(settings: {
         onLost(error)
         return
       }
-      const done = (failed?: Error) => {
-        if (failed !== undefined) onLost(failed)
-      }
-      queue.push({ bytes: record, done })
+      queue.push({ record, onLost })
       if (queue.length >= GATHER_RECORDS) flush()
       else gathering ??= setTimeout(flush, GATHER_MS)
     },
 
     hasRoom: () => broken === undefined && !closed && bytesHeld() < bytesMax * NEW_REQUESTS_SHARE,
 
-    async read({ records, bytes }, signal) {
+    async read(limit, signal) {
       for (;;) {
         signal.throwIfAborted()
-        const written = takeRecent(records, bytes)
-        if (written.length > 0) return written
-        const run = await readRun(cursor, segments, { records, bytes })
-        if (run.length > 0) return run
+        const first = cursor.next
+        // What was written last need not be read back.
+        const records = recent.take(Number(first), { items: limit.records, bytes: limit.bytes })
+        passOver(cursor, segments, records)
+        if (records.length > 0) return { first, records }
+        const run = await readRun(cursor, segments, limit)
+        if (run.records.length > 0) return run
         // A group may have become durable since the look above.
         if (cursor.next !== active.next) continue
         await new Promise<void>((resolve) => {

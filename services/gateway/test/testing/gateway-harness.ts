@@ -190,7 +190,7 @@ async function readRecords(spool: Spool) {
   for (;;) {
     // One by one: nothing behind the marker is taken.
     const run = await spool.read({ records: 1, bytes: 1024 * 1024 }, AbortSignal.timeout(5_000))
-    for (const { bytes } of run) records.push(JSON.parse(bytes.toString()) as AuditEvent)
+    for (const record of run.records) records.push(JSON.parse(record.toString()) as AuditEvent)
     if (records.at(-1)?.kind === 'Marker') return records.filter(({ kind }) => kind === 'Event')
   }
 }
