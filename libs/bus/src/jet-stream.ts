@@ -1,16 +1,17 @@
+import { randomUUID } from 'node:crypto'
 import {
   DiscardPolicy,
   JetStreamApiCodes,
   JetStreamApiError,
   jetstream,
   jetstreamManager,
+  PubHeaders,
   RetentionPolicy,
   StorageType,
 } from '@nats-io/jetstream'
 import type { Log } from '@postern/telemetry'
-import { headers, type MsgHdrs, type NatsConnection, nanos } from 'nats'
+import { type MsgHdrs, MsgHdrsImpl, type NatsConnection, nanos } from 'nats'
 import {
-  type BusMessage,
   type BusStream,
   StreamMissingError,
   type StreamSettings,
@@ -56,20 +57,15 @@ export function createJetStream(needs: {
         return BigInt(info.state.last_seq)
       },
       async publish(messages, expectedLastSeq) {
-        const [first, ...rest] = messages
-        if (first === undefined) return
-        const client = jetstream(needs.available(), { timeout: TIMEOUT_MS })
-        const expect = { streamName: name, lastSequence: Number(expectedLastSeq) }
-        const options = { headers: fieldsOf(first), expect }
-        const last = rest.pop()
+        const connection = needs.available()
+        const client = jetstream(connection, { timeout: TIMEOUT_MS })
+        const fieldsAt = placeFields(name, expectedLastSeq, messages.length)
         try {
-          if (last === undefined) {
-            await client.publish(first.subject, first.data, options)
-            return
+          for (const [at, { subject, data, headers: own }] of messages.entries()) {
+            const headers = toHeaders(own, fieldsAt(at))
+            if (at < messages.length - 1) connection.publish(subject, data, { headers })
+            else await client.publish(subject, data, { headers })
           }
-          const batch = await client.startBatch(first.subject, first.data, options)
-          for (const one of rest) batch.add(one.subject, one.data, { headers: fieldsOf(one) })
-          await batch.commit(last.subject, last.data, { headers: fieldsOf(last) })
         } catch (cause) {
           // Why a batch was not taken, and whether only its answer was lost, is seen where the stream ends.
           if (isWrongSequence(cause) || (await this.lastSeq()) !== expectedLastSeq) {
@@ -105,10 +101,32 @@ function streamConfig({ subjects, maxAgeSeconds, maxBytes, epoch }: StreamSettin
   }
 }
 
-function fieldsOf({ headers: named }: Pick<BusMessage, 'headers'>): MsgHdrs {
-  const fields = headers()
-  for (const [key, value] of Object.entries(named)) fields.set(key, value)
-  return fields
+type Fields = Readonly<Record<string, string>>
+
+/** What a message says about its place: behind which the first goes, and in which atomic batch several are. */
+function placeFields(stream: string, lastSeq: bigint, count: number): (at: number) => Fields {
+  const batchId = randomUUID()
+  const first: Fields = {
+    [PubHeaders.ExpectedStreamHdr]: stream,
+    [PubHeaders.ExpectedLastSeqHdr]: String(lastSeq),
+  }
+  return (at) => ({
+    ...(at === 0 ? first : {}),
+    ...(count === 1 ? {} : { 'Nats-Batch-Id': batchId, 'Nats-Batch-Sequence': String(at + 1) }),
+    ...(count > 1 && at === count - 1 ? { 'Nats-Batch-Commit': '1' } : {}),
+  })
+}
+
+/** As they are: to have the client set them costs more than all the rest of a message. */
+function toHeaders(...all: readonly Fields[]): MsgHdrs {
+  const headers = new MsgHdrsImpl()
+  for (const fields of all) {
+    for (const [name, value] of Object.entries(fields)) {
+      if (/[\r\n]/.test(value)) throw new Error(`the header ${name} of a message ends its line`)
+      headers.headers.set(name, [value])
+    }
+  }
+  return headers
 }
 
 function firstSequence(firstSeq: bigint): { first_seq: number } {

@@ -21,8 +21,8 @@ export type PublisherNeeds = {
 const PAGE = 256
 /** Published at once: all or none of them, and only behind the one before. */
 const WINDOW = 64
-const POLL_MS = 250
 const OFFLINE_MS = 1000
+/** Where the stream is, is asked for as often as this, and the log is looked at though nothing was told of it. */
 const CHECK_MS = 2000
 const RETRY_MS = 250
 const RETRY_MS_MAX = 5000
@@ -40,6 +40,11 @@ export async function publishLog(needs: PublisherNeeds, signal: AbortSignal): Pr
   let at: { readonly pos: bigint; readonly epoch: string } | undefined
   let checkedAt = 0
   let retryMs = RETRY_MS
+  let appends = 0
+  const endCounting = onAppend(() => {
+    appends += 1
+  })
+  signal.addEventListener('abort', endCounting)
   while (!signal.aborted) {
     if (!bus.connected) {
       at = undefined
@@ -51,13 +56,14 @@ export async function publishLog(needs: PublisherNeeds, signal: AbortSignal): Pr
         at = await resume(needs, stream)
         checkedAt = performance.now()
       }
+      const seen = appends
       const { head, events } = await readLog(db, at.pos, PAGE)
       signals.head.set(Number(head.pos))
       signals.published.set(Number(at.pos))
       if (head.epoch !== at.epoch) {
         at = undefined
       } else if (events.length === 0) {
-        await pauseUnless(onAppend, POLL_MS, signal)
+        if (appends === seen) await pauseUnless(onAppend, CHECK_MS, signal)
       } else {
         at = { pos: await publishRun(needs, stream, at, events), epoch: head.epoch }
       }

@@ -63,10 +63,14 @@ beforeAll(async () => {
   }
   log = fc.sample(fact, { numRuns: 400, seed: 7 })
   const next = new Map<string, number>()
-  for (const each of log) {
+  const deliveries = log.map((each) => {
     const first = next.get(each.gateway) ?? 1
     next.set(each.gateway, first + 1)
-    await audit.writer.write([delivery(each.gateway, first, [toRecord(each)])])
+    return delivery(each.gateway, first, [toRecord(each)])
+  })
+  // Intents and their outcomes come together, and apart.
+  for (let at = 0, count = 1; at < deliveries.length; at += count, count = (count % 9) + 1) {
+    await audit.writer.write(deliveries.slice(at, at + count))
   }
 })
 afterAll(async () => {

@@ -10,7 +10,7 @@ import {
 } from '../producer/producer-repository.ts'
 import { type IndexedEntry, toLogEntry } from '../record/log-entry.ts'
 import { insertRecords } from '../record/record-rows.ts'
-import { isAt, loadEdge, lockForWriting, readLogHead, writeLogHead } from './log-head.ts'
+import { type LogHead, loadEdge, lockForWriting, readLogHead, writeLogHead } from './log-head.ts'
 import { writeTiles } from './tile-table.ts'
 
 /** A contiguous run of one producer's records. */
@@ -22,19 +22,27 @@ export type Delivery = {
   readonly actor: Actor
 }
 
-type Written = { readonly edge: TreeEdge; readonly entries: readonly IndexedEntry[] }
+/** The log as a writer left it. It is still so while the head is the same: whatever is written moves it. */
+type Left = {
+  readonly head: LogHead
+  readonly edge: TreeEdge
+  readonly producers: ReadonlyMap<string, ProducerState>
+}
+
+type Written = Pick<Left, 'head' | 'edge'> & { readonly entries: readonly IndexedEntry[] }
 
 /** Another writer was here first: look again. */
 class OutrunError extends Error {}
 
 const ATTEMPTS_MAX = 5
+const PRODUCERS_KEPT_MAX = 1000
 
 export type LogWriter = ReturnType<typeof createLogWriter>
 
 /**
  * Writes deliveries into the log: entries, search rows, tiles and the signed checkpoint in one
  * transaction. Several writers on one database take turns; each finds out under the lock whether
- * another wrote since, and then reads the edge of the tree anew.
+ * another wrote since, and then reads the edge of the tree and the state of producers anew.
  */
 export function createLogWriter(needs: {
   db: Kysely<AuditDatabase>
@@ -45,14 +53,14 @@ export function createLogWriter(needs: {
   now: () => Date
 }) {
   const { db, producers, signer, onEntries, now } = needs
-  let known: TreeEdge | undefined
+  let left: Left | undefined
 
   /** Either all of these are in the log afterwards or none. */
   async function commit(step: Step): Promise<void> {
     let written: Written | undefined
     const work = async (tx: Transaction<AuditDatabase>) => {
       await lockForWriting(tx)
-      written = await writeStep(tx, step, known)
+      written = await writeStep(tx, step)
     }
     if (step.eventful === undefined) {
       await db.transaction().execute(work)
@@ -60,23 +68,23 @@ export function createLogWriter(needs: {
       await producers.takeDelivery(step.eventful, work)
     }
     if (written === undefined) throw new OutrunError('the producer was registered meanwhile')
-    known = written.edge
-    onEntries(written.entries)
+    const { head, edge, entries } = written
+    left = { head, edge, producers: statesAfter(step, left?.producers) }
+    onEntries(entries)
   }
 
   async function writeStep(
     tx: Transaction<AuditDatabase>,
     { deliveries, expected }: Step,
-    edge: TreeEdge | undefined,
   ): Promise<Written> {
-    const head = await readLogHead(tx, signer.verifierKey)
-    const before = isAt(edge, head) ? edge : await loadEdge(tx, head)
-    const states = await readProducerStates(tx, [...expected.keys()])
-    for (const [id, stored] of expected) {
-      if (states.get(id)?.stored !== stored) throw new OutrunError('another writer was first')
+    const head = await readLogHead(tx, signer.verifierKey, left?.head)
+    if (head !== left?.head) {
+      left = undefined
+      await checkStates(tx, expected)
     }
+    const before = left?.edge ?? (await loadEdge(tx, head))
     const fresh = await freshRecords(tx, deliveries, expected)
-    if (fresh.length === 0) return { edge: before, entries: [] }
+    if (fresh.length === 0) return { head, edge: before, entries: [] }
 
     const storedAt = now().toISOString()
     const entries = fresh.map((record, at) => ({
@@ -114,9 +122,18 @@ export function createLogWriter(needs: {
       entries.map(({ body }) => leafHash(body)),
     )
     await writeTiles(tx, tiles)
-    await writeLogHead(tx, { size: after.frontier.size, root }, signer)
-    const written = entries.map(({ idx, body, event }) => ({ index: idx, body, event }))
-    return { edge: after, entries: written }
+    return {
+      head: await writeLogHead(tx, { size: after.frontier.size, root }, signer),
+      edge: after,
+      entries: entries.map(({ idx, body, event }) => ({ index: idx, body, event })),
+    }
+  }
+
+  async function statesOf(ids: readonly string[]): Promise<ReadonlyMap<string, ProducerState>> {
+    const known = left?.producers
+    return known !== undefined && ids.every((id) => known.has(id))
+      ? known
+      : await readProducerStates(db, ids)
   }
 
   return {
@@ -128,11 +145,12 @@ export function createLogWriter(needs: {
     async write(deliveries: readonly Delivery[]): Promise<readonly bigint[]> {
       for (let attempt = 1; ; attempt += 1) {
         const ids = [...new Set(deliveries.map(({ producer }) => producer.id))]
-        const steps = planSteps(deliveries, await readProducerStates(db, ids))
+        const steps = planSteps(deliveries, await statesOf(ids))
         try {
           for (const step of steps) await commit(step)
           return steps.flatMap(({ stored }) => stored)
         } catch (error) {
+          left = undefined
           if (!(error instanceof OutrunError) || attempt === ATTEMPTS_MAX) throw error
         }
       }
@@ -184,6 +202,29 @@ export function planSteps(
     if (!quiet.expected.has(id)) quiet.expected.set(id, stored)
   }
   return steps
+}
+
+/** What a step leaves of its producers, and what was known of others. */
+function statesAfter(
+  { deliveries, stored }: Step,
+  known: ReadonlyMap<string, ProducerState> = new Map(),
+): ReadonlyMap<string, ProducerState> {
+  const states = new Map(known.size < PRODUCERS_KEPT_MAX ? known : [])
+  for (const [at, { producer }] of deliveries.entries()) {
+    states.set(producer.id, { registered: true, stored: stored[at] ?? 0n })
+  }
+  return states
+}
+
+/** @throws OutrunError where another writer stored something of them */
+async function checkStates(
+  tx: Transaction<AuditDatabase>,
+  expected: ReadonlyMap<string, bigint>,
+): Promise<void> {
+  const states = await readProducerStates(tx, [...expected.keys()])
+  for (const [id, stored] of expected) {
+    if (states.get(id)?.stored !== stored) throw new OutrunError('another writer was first')
+  }
 }
 
 /** The records that are not stored yet, in order. Late ones that fill a gap are among them. */

@@ -9,8 +9,9 @@ const BATCH_RECORDS_MAX = 1000
 const BATCH_BYTES_MAX = 8 * 1024 * 1024
 const WAITING_BYTES_MAX = 64 * 1024 * 1024
 const WAITING_DELIVERIES_MAX = 10_000
-/** How long the first delivery of a batch waits for company; at most 200 ms by design. */
-const GATHER_MS = 100
+/** How long the first delivery of a batch waits for company, and for how much of it. */
+const GATHER_MS = 200
+const GATHER_BYTES = 1024 * 1024
 
 const rejected = rejections({
   AUDIT_OVERLOADED: ['resource_exhausted', 'too many audit records are waiting; try again later'],
@@ -46,11 +47,15 @@ export function createSequencer(needs: {
 
   async function run(): Promise<void> {
     while (waiting.length > 0) {
-      if (countRecords(waiting) < BATCH_RECORDS_MAX && !stopping) await delay(gatherMs)
+      if (!isEnough() && !stopping) await delay(gatherMs)
       await writeBatch(takeBatch())
     }
     // At once, not when the promise settles: a delivery in between would wait for ever.
     running = undefined
+  }
+
+  function isEnough(): boolean {
+    return waitingBytes >= GATHER_BYTES || countRecords(waiting) >= BATCH_RECORDS_MAX
   }
 
   function takeBatch(): readonly Waiting[] {

@@ -24,38 +24,44 @@ export async function insertRecords(
   const texts = (of: (event: AuditEvent) => string) =>
     rows.map(({ event }) => (event === undefined ? '' : of(event)))
   const into = sql.table(table)
+  const open = openAmong(rows)
+  // The update sees what was there before: intents among these rows are open or not as they come.
   await sql`
-    insert into ${into} (idx, producer_id, audit_id, stage, user_name, cluster, namespace, verb,
-      resource, subresource, decision, received_at, open)
-    select * from unnest(
-      ${rows.map(({ idx }) => idx)}::bigint[],
-      ${rows.map(({ producerId }) => producerId)}::uuid[],
-      ${texts(({ auditId }) => auditId)}::text[],
-      ${texts(({ stage }) => stage)}::text[],
-      ${texts(({ user }) => user)}::text[],
-      ${texts(({ cluster }) => cluster)}::text[],
-      ${texts(({ namespace }) => namespace)}::text[],
-      ${texts(({ verb }) => verb)}::text[],
-      ${texts(({ resource }) => resource)}::text[],
-      ${texts(({ subresource }) => subresource)}::text[],
-      ${texts(({ decision }) => decision)}::text[],
-      ${rows.map(({ event, storedAt }) => event?.receivedAt ?? storedAt)}::timestamptz[],
-      ${rows.map(({ event }) => event?.stage === 'RequestReceived')}::boolean[]
-    )`.execute(db)
-
-  const outcomes = rows.flatMap(({ idx, producerId, event }) =>
-    event?.stage === 'ResponseComplete' || event?.stage === 'Panic'
-      ? [{ idx, producerId, auditId: event.auditId }]
-      : [],
-  )
-  if (outcomes.length === 0) return
-  await sql`
+    with fresh as (
+      insert into ${into} (idx, producer_id, audit_id, stage, user_name, cluster, namespace, verb,
+        resource, subresource, decision, received_at, open)
+      select * from unnest(
+        ${rows.map(({ idx }) => idx)}::bigint[],
+        ${rows.map(({ producerId }) => producerId)}::uuid[],
+        ${texts(({ auditId }) => auditId)}::text[],
+        ${texts(({ stage }) => stage)}::text[],
+        ${texts(({ user }) => user)}::text[],
+        ${texts(({ cluster }) => cluster)}::text[],
+        ${texts(({ namespace }) => namespace)}::text[],
+        ${texts(({ verb }) => verb)}::text[],
+        ${texts(({ resource }) => resource)}::text[],
+        ${texts(({ subresource }) => subresource)}::text[],
+        ${texts(({ decision }) => decision)}::text[],
+        ${rows.map(({ event, storedAt }) => event?.receivedAt ?? storedAt)}::timestamptz[],
+        ${open}::boolean[]
+      )
+      returning producer_id, audit_id, stage
+    )
     update ${into} as intent set open = false
-    from unnest(
-      ${outcomes.map(({ idx }) => idx)}::bigint[],
-      ${outcomes.map(({ producerId }) => producerId)}::uuid[],
-      ${outcomes.map(({ auditId }) => auditId)}::text[]
-    ) as outcome (idx, producer_id, audit_id)
-    where intent.open and intent.audit_id = outcome.audit_id
-      and intent.producer_id = outcome.producer_id and intent.idx < outcome.idx`.execute(db)
+    from fresh as outcome
+    where outcome.stage in ('ResponseComplete', 'Panic')
+      and intent.open and intent.audit_id = outcome.audit_id
+      and intent.producer_id = outcome.producer_id`.execute(db)
+}
+
+/** Which of them are intents whose outcome is not among those behind them. */
+function openAmong(rows: readonly RecordRow[]): readonly boolean[] {
+  const outcomes = new Set<string>()
+  const open: boolean[] = []
+  for (const { producerId, event } of rows.toReversed()) {
+    const request = `${producerId} ${event?.auditId}`
+    open.push(event?.stage === 'RequestReceived' && !outcomes.has(request))
+    if (event?.stage === 'ResponseComplete' || event?.stage === 'Panic') outcomes.add(request)
+  }
+  return open.toReversed()
 }
