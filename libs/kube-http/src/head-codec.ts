@@ -12,7 +12,8 @@ const VERSION = 1
 const KIND_REQUEST = 1
 const KIND_RESPONSE = 2
 const UPGRADES: readonly (UpgradeProtocol | undefined)[] = [undefined, 'websocket', 'SPDY/3.1']
-const REFERENCE = /^[\x21-\x7e]{0,200}$/
+const VISIBLE = /^[\x21-\x7e]*$/
+const REFERENCE_CHARACTERS_MAX = 200
 const METHOD = /^[A-Z]{1,20}$/
 const TARGET = /^\/[\x21-\x7e]*$/
 
@@ -40,7 +41,7 @@ export function encodeRequestHead(
   head: Omit<RequestHead, 'headers'>,
   { text }: EncodedLines,
 ): Buffer {
-  checkRequest(head)
+  checkRequestLine(head)
   let all = String.fromCharCode(VERSION, KIND_REQUEST, UPGRADES.indexOf(head.upgrade))
   for (const part of [head.sessionId, head.auditId, head.traceparent, head.method, head.target]) {
     all += varint(part.length) + part
@@ -55,47 +56,48 @@ export function encodeResponseHead({ status, headers }: ResponseHead): Buffer {
   return encoded(start + linesText(headers))
 }
 
-/** @throws HeadError */
+/** What its header lines hold is looked at by whoever writes them: `prepareLines`. @throws HeadError */
 export function decodeRequestHead(bytes: Uint8Array): RequestHead {
   const reader = openReader(bytes, KIND_REQUEST)
   const upgradeCode = reader.byte()
   if (upgradeCode >= UPGRADES.length) throw new HeadError('unknown upgrade')
   const upgrade = UPGRADES[upgradeCode]
-  const head: RequestHead = {
+  const head = {
     sessionId: reader.text(),
     auditId: reader.text(),
     traceparent: reader.text(),
     method: reader.text(),
     target: reader.text(),
     headers: reader.headers(),
-    ...(upgrade === undefined ? {} : { upgrade }),
   }
   reader.finish()
-  checkRequest(head)
-  checkHeaders(head.headers)
-  return head
+  checkRequestLine(head)
+  return upgrade === undefined ? head : { ...head, upgrade }
 }
 
 /** @throws HeadError */
 export function decodeResponseHead(bytes: Uint8Array): ResponseHead {
   const reader = openReader(bytes, KIND_RESPONSE)
   const status = reader.byte() * 256 + reader.byte()
-  const head: ResponseHead = { status, headers: reader.headers() }
+  if (status < 100 || status > 599) throw new HeadError('bad status')
+  const headers = reader.headers()
   reader.finish()
-  checkStatus(status)
-  checkHeaders(head.headers)
-  return head
+  checkHeaders(headers)
+  return { status, headers }
 }
 
-function checkRequest(head: Omit<RequestHead, 'headers'>): void {
-  const references = [head.sessionId, head.auditId, head.traceparent]
-  if (!references.every((text) => REFERENCE.test(text))) throw new HeadError('malformed reference')
+function checkRequestLine(head: Omit<RequestHead, 'headers'>): void {
+  checkReference(head.sessionId)
+  checkReference(head.auditId)
+  checkReference(head.traceparent)
   if (!METHOD.test(head.method)) throw new HeadError('malformed method')
   if (!TARGET.test(head.target)) throw new HeadError('malformed target')
 }
 
-function checkStatus(status: number): void {
-  if (!Number.isInteger(status) || status < 100 || status > 599) throw new HeadError('bad status')
+function checkReference(text: string): void {
+  if (text.length > REFERENCE_CHARACTERS_MAX || !VISIBLE.test(text)) {
+    throw new HeadError('malformed reference')
+  }
 }
 
 function checkHeaders(headers: HeaderLines): void {

@@ -11,16 +11,14 @@ export type RequestFraming =
   | { readonly kind: 'chunked' }
   | { readonly kind: 'upgrade'; readonly protocol: UpgradeProtocol }
 
-/** Header lines, checked, and as they are written. */
+/** Header lines that were checked, without framing and hop-by-hop headers, and how they are written. */
 export type PreparedLines = { readonly lines: HeaderLines; readonly text: string }
 
 export type OutgoingRequest = {
   readonly method: string
   readonly target: string
-  /** What is the same in many requests, before the others. */
-  readonly prepared?: PreparedLines
-  /** With whatever is ours; without framing and hop-by-hop headers. */
-  readonly headers: HeaderLines
+  /** One after the other: what many requests share is prepared once. */
+  readonly headers: readonly PreparedLines[]
   readonly framing: RequestFraming
 }
 
@@ -41,28 +39,26 @@ export function framingFor(method: string, headers: HeaderLines): RequestFraming
 
 /** A request's head, one character a byte. @throws HeadError if a part of it could end or split the head */
 export function writeRequestHead(request: OutgoingRequest): string {
-  const { method, target, prepared, headers, framing } = request
+  const { method, target, headers, framing } = request
   if (!METHOD.test(method)) throw new HeadError('malformed method')
   if (!TARGET.test(target)) throw new HeadError('malformed target')
-  const lines = (prepared?.text ?? '') + writeLines(headers)
-  return `${method} ${target} HTTP/1.1\r\n${lines}${framingLines(framing)}\r\n`
+  let head = `${method} ${target} HTTP/1.1\r\n`
+  for (const { text } of headers) head += text
+  return `${head}${framingLines(framing)}\r\n`
 }
 
-/** Checks and writes once what goes with many requests. @throws HeadError */
+/** @throws HeadError if a line could end or split the head */
 export function prepareLines(headers: HeaderLines): PreparedLines {
-  return { lines: headers, text: writeLines(headers) }
-}
-
-function writeLines(headers: HeaderLines): string {
   let text = ''
-  for (const [name, value] of headers) {
+  const lines = headers.filter(([name, value]) => {
     const { isToken, isHopByHop, key } = headerName(name)
     if (!isToken) throw new HeadError('malformed header name')
     if (!isFieldValue(value)) throw new HeadError('malformed header value')
-    if (isHopByHop || key === 'content-length') continue
+    if (isHopByHop || key === 'content-length') return false
     text += `${name}: ${value}\r\n`
-  }
-  return text
+    return true
+  })
+  return { lines, text }
 }
 
 /** One chunk of a chunked body; nothing for no bytes, which would end it. */

@@ -93,6 +93,7 @@ class Session implements MuxSession {
       },
       sendControl: (bytes) => this.#send(bytes),
       sendHead: (id, head) => this.#sendMessage(FrameType.HEAD, id, head),
+      isFree: () => this.#outbox.isFree,
       sendBytes: (id, bytes) => this.#outbox.send(id, bytes),
       frameBytes: () => this.#outbox.frameBytes,
       sendEnd: (id) => this.#outbox.frame(FrameType.END, id),

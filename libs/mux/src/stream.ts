@@ -11,6 +11,8 @@ export type StreamHost = {
   readonly windowBytes: () => number
   sendControl(bytes: Uint8Array): void
   sendHead(streamId: number, head: Uint8Array): void
+  /** Whether something may go now; otherwise it waits for its turn. */
+  readonly isFree: () => boolean
   /** Sends what may go now, and answers how much that was; the rest waits for its turn. */
   sendBytes(id: number, bytes: Uint8Array): number
   /** How much the next frame may carry of what waits. */
@@ -19,7 +21,7 @@ export type StreamHost = {
   sendQueued(id: number, queued: SendQueue, length: number): void
   /** The stream has something to send and may send it. */
   wantsToSend(stream: Stream): void
-  unreadChanged(bytes: number): void
+  readonly unreadChanged: (bytes: number) => void
   /** Over on the wire: both ways ended, or aborted. */
   forget(stream: Stream): void
 }
@@ -58,7 +60,7 @@ export class Stream implements MuxStream {
   constructor(id: number, host: StreamHost) {
     this.id = id
     this.#host = host
-    this.#received = new ReceiveQueue((bytes) => host.unreadChanged(bytes))
+    this.#received = new ReceiveQueue(host.unreadChanged)
     this.#unsent = new SendQueue()
     this.#headExpected = host.role === 'client'
     this.#headSent = host.role === 'client'
@@ -117,8 +119,9 @@ export class Stream implements MuxStream {
     if (!this.#headSent) throw new Error('the head goes before the end')
     if (this.#unsent.ended) return
     this.#unsent.end()
-    if (this.closed || this.#stopped) return
-    if (this.#unsent.sendable) this.#host.wantsToSend(this)
+    if (this.closed || this.#stopped || !this.#unsent.sendable) return
+    if (this.#unsent.endSendable && this.#host.isFree()) this.sendFrame()
+    else this.#host.wantsToSend(this)
   }
 
   discard(): void {

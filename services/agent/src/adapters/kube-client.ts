@@ -1,4 +1,4 @@
-import type { HeaderLines, RequestFraming } from '@postern/kube-http'
+import { prepareLines, type RequestFraming } from '@postern/kube-http'
 import type { Upstream } from '../upstream/exchange.ts'
 import { UpstreamError } from '../upstream/upstream-error.ts'
 
@@ -43,13 +43,13 @@ export function createKubeClient(needs: {
     onBody: (chunk: Buffer, status: number) => void,
   ): Promise<number> {
     const { method, path, body, signal } = order
-    const headers: HeaderLines = [
+    const lines = prepareLines([
       ['Host', needs.host],
       ['Authorization', `Bearer ${await needs.token()}`],
       ['Accept', 'application/json'],
       ['User-Agent', 'postern-agent'],
       ...(body === undefined ? [] : ([['Content-Type', 'application/json']] as const)),
-    ]
+    ])
     const framing: RequestFraming =
       body === undefined ? { kind: 'none' } : { kind: 'length', bytes: body.length }
     signal.throwIfAborted()
@@ -62,7 +62,7 @@ export function createKubeClient(needs: {
     answered.catch(() => undefined)
     let status = 0
     const sending = pool.send(
-      { method, target: path, headers, framing },
+      { method, target: path, headers: [lines], framing },
       {
         onReady(exchange) {
           if (body !== undefined) exchange.write(body)

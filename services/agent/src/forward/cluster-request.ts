@@ -4,7 +4,6 @@ import {
   findForbiddenHeader,
   framingFor,
   HeadError,
-  type HeaderLines,
   type OutgoingRequest,
   type PreparedLines,
   prepareLines,
@@ -37,23 +36,23 @@ export function createCredentialLines(host: string): (token: AccountToken) => Pr
  */
 export function toClusterRequest(
   head: RequestHead,
-  ours: { readonly prepared: PreparedLines; readonly traceparent: string },
+  ours: { readonly credential: PreparedLines; readonly traceparent: string },
 ): OutgoingRequest {
   const { method, target, upgrade, auditId } = head
   if (!METHODS.has(method)) throw new HeadError('the method is not allowed')
   if (!isCanonical(target)) throw new HeadError('the target is not canonical')
   const forbidden = findForbiddenHeader(head.headers)
   if (forbidden !== undefined) throw new HeadError(`the header ${forbidden} is not allowed`)
-  const headers: HeaderLines = [
+  const lines = prepareLines([
     ['Audit-ID', auditId],
     ['Traceparent', ours.traceparent],
     ...head.headers,
-  ]
+  ])
   const framing =
     upgrade === undefined
       ? framingFor(method, head.headers)
       : ({ kind: 'upgrade', protocol: upgrade } as const)
-  return { method, target, prepared: ours.prepared, headers, framing }
+  return { method, target, headers: [ours.credential, lines], framing }
 }
 
 function isCanonical(target: string): boolean {

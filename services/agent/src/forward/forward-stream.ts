@@ -90,7 +90,7 @@ class Forwarding implements StreamReceiver, ExchangeReceiver, LiveStream {
     this.#span = span
     try {
       const request = toClusterRequest(this.#head, {
-        prepared: credentials(token),
+        credential: credentials(token),
         traceparent: toTraceparent(trace),
       })
       this.#seat = live.add(this)

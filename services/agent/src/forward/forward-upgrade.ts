@@ -47,7 +47,7 @@ export async function forwardUpgrade(gateway: Socket, needs: ForwardNeeds): Prom
   const seat = live.add(running)
   try {
     const traceparent = toTraceparent(span.trace)
-    const request = toClusterRequest(head, { prepared: needs.credentials(token), traceparent })
+    const request = toClusterRequest(head, { credential: needs.credentials(token), traceparent })
     upstream = await needs.dial()
     upstream.on('error', () => {})
     if (gateway.destroyed) return

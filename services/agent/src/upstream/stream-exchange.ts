@@ -84,13 +84,13 @@ export class StreamExchange implements Exchange {
   }
 }
 
-function toHeaders({ method, target, prepared, headers }: OutgoingRequest): OutgoingHttpHeaders {
+function toHeaders({ method, target, headers }: OutgoingRequest): OutgoingHttpHeaders {
   const all: Record<string, string | string[]> = {
     [constants.HTTP2_HEADER_METHOD]: method,
     [constants.HTTP2_HEADER_PATH]: target,
     [constants.HTTP2_HEADER_SCHEME]: 'https',
   }
-  for (const [name, value] of [...(prepared?.lines ?? []), ...headers]) {
+  for (const [name, value] of headers.flatMap(({ lines }) => lines)) {
     const lower = name.toLowerCase()
     const key = lower === 'host' ? constants.HTTP2_HEADER_AUTHORITY : lower
     const known = all[key]
