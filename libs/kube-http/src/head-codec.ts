@@ -56,23 +56,38 @@ export function encodeResponseHead({ status, headers }: ResponseHead): Buffer {
   return encoded(start + linesText(headers))
 }
 
-/** What its header lines hold is looked at by whoever writes them: `prepareLines`. @throws HeadError */
-export function decodeRequestHead(bytes: Uint8Array): RequestHead {
+/**
+ * Its header lines are still encoded: `readLines` takes them apart, or knows them from before. What they
+ * hold is looked at by whoever writes them (`prepareLines`).
+ *
+ * @throws HeadError
+ */
+export function decodeRequestHead<Lines>(
+  bytes: Uint8Array,
+  readLines: (encoded: string) => Lines,
+): Omit<RequestHead, 'headers'> & { readonly headers: Lines } {
   const reader = openReader(bytes, KIND_REQUEST)
   const upgradeCode = reader.byte()
   if (upgradeCode >= UPGRADES.length) throw new HeadError('unknown upgrade')
   const upgrade = UPGRADES[upgradeCode]
-  const head = {
+  const line = {
     sessionId: reader.text(),
     auditId: reader.text(),
     traceparent: reader.text(),
     method: reader.text(),
     target: reader.text(),
-    headers: reader.headers(),
   }
+  checkRequestLine(line)
+  const headers = readLines(reader.rest())
+  return { ...line, headers, ...(upgrade === undefined ? {} : { upgrade }) }
+}
+
+/** The lines of a request's head. @throws HeadError */
+export function decodeLines(encoded: string): HeaderLines {
+  const reader = new HeadReader(encoded)
+  const lines = reader.headers()
   reader.finish()
-  checkRequestLine(head)
-  return upgrade === undefined ? head : { ...head, upgrade }
+  return lines
 }
 
 /** @throws HeadError */
@@ -130,7 +145,8 @@ function varint(value: number): string {
 
 function openReader(bytes: Uint8Array, kind: number): HeadReader {
   if (bytes.length > HEAD_BYTES_MAX) throw new HeadError('the head has more than 1 MiB')
-  const reader = new HeadReader(bytes)
+  const { buffer, byteOffset, byteLength } = bytes
+  const reader = new HeadReader(Buffer.from(buffer, byteOffset, byteLength).toString('latin1'))
   if (reader.byte() !== VERSION) throw new HeadError('unknown version of the head')
   if (reader.byte() !== kind) throw new HeadError('another kind of head was expected')
   return reader
@@ -141,9 +157,8 @@ class HeadReader {
   readonly #all: string
   #at = 0
 
-  constructor(bytes: Uint8Array) {
-    const { buffer, byteOffset, byteLength } = bytes
-    this.#all = Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
+  constructor(all: string) {
+    this.#all = all
   }
 
   byte(): number {
@@ -167,6 +182,11 @@ class HeadReader {
     const lines: [string, string][] = []
     for (let index = 0; index < count; index += 1) lines.push([this.text(), this.text()])
     return lines
+  }
+
+  /** Whatever is left. */
+  rest(): string {
+    return this.#all.slice(this.#at)
   }
 
   finish(): void {

@@ -2,6 +2,7 @@ export { type AgentError, agentErrorHead, agentErrorOf } from './agent-error.ts'
 export { type CanonicalOptions, type CanonicalTarget, canonicalTarget } from './canonical-target.ts'
 export type { RequestHead, ResponseHead, UpgradeProtocol } from './head.ts'
 export {
+  decodeLines,
   decodeRequestHead,
   decodeResponseHead,
   EncodedLines,

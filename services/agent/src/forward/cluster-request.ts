@@ -1,7 +1,7 @@
 import { Rejection } from '@postern/errors'
 import {
   canonicalTarget,
-  findForbiddenHeader,
+  decodeRequestHead,
   framingFor,
   HeadError,
   type OutgoingRequest,
@@ -10,6 +10,10 @@ import {
   type RequestHead,
 } from '@postern/kube-http'
 import type { AccountToken } from '../account/cluster-accounts.ts'
+import { type GatewayLines, gatewayLines } from './gateway-lines.ts'
+
+/** What a gateway asks for. */
+export type GatewayHead = Omit<RequestHead, 'headers'> & { readonly headers: GatewayLines }
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
@@ -28,6 +32,16 @@ export function createCredentialLines(host: string): (token: AccountToken) => Pr
   }
 }
 
+/** `undefined` where it is malformed, or holds what only an agent may say. */
+export function readGatewayHead(bytes: Uint8Array): GatewayHead | undefined {
+  try {
+    return decodeRequestHead(bytes, gatewayLines)
+  } catch (error) {
+    if (error instanceof HeadError) return undefined
+    throw error
+  }
+}
+
 /**
  * What goes to kube-apiserver: the gateway's head with the account's credential. The gateway has
  * checked all of it; a gateway that has not is refused, not trusted.
@@ -35,24 +49,21 @@ export function createCredentialLines(host: string): (token: AccountToken) => Pr
  * @throws HeadError naming what is wrong with the head
  */
 export function toClusterRequest(
-  head: RequestHead,
+  head: GatewayHead,
   ours: { readonly credential: PreparedLines; readonly traceparent: string },
 ): OutgoingRequest {
-  const { method, target, upgrade, auditId } = head
+  const { method, target, upgrade, auditId, headers } = head
   if (!METHODS.has(method)) throw new HeadError('the method is not allowed')
   if (!isCanonical(target)) throw new HeadError('the target is not canonical')
-  const forbidden = findForbiddenHeader(head.headers)
-  if (forbidden !== undefined) throw new HeadError(`the header ${forbidden} is not allowed`)
-  const lines = prepareLines([
+  const ids = prepareLines([
     ['Audit-ID', auditId],
     ['Traceparent', ours.traceparent],
-    ...head.headers,
   ])
   const framing =
     upgrade === undefined
-      ? framingFor(method, head.headers)
+      ? framingFor(method, headers.lines)
       : ({ kind: 'upgrade', protocol: upgrade } as const)
-  return { method, target, headers: [ours.credential, lines], framing }
+  return { method, target, headers: [ours.credential, ids, headers.prepared], framing }
 }
 
 function isCanonical(target: string): boolean {

@@ -1,10 +1,8 @@
 import {
   type AgentError,
   agentErrorHead,
-  decodeRequestHead,
   encodeResponseHead,
   HeadError,
-  type RequestHead,
   type ResponseHead,
 } from '@postern/kube-http'
 import type { MuxStream, StreamReceiver } from '@postern/mux'
@@ -12,7 +10,7 @@ import { parseTraceparent, startSpan, toTraceparent } from '@postern/telemetry'
 import type { AccountToken } from '../account/cluster-accounts.ts'
 import type { Exchange, ExchangeReceiver } from '../upstream/exchange.ts'
 import type { UpstreamError } from '../upstream/upstream-error.ts'
-import { toClusterRequest } from './cluster-request.ts'
+import { type GatewayHead, readGatewayHead, toClusterRequest } from './cluster-request.ts'
 import type { ForwardNeeds } from './forward-needs.ts'
 import type { LiveStream } from './live-streams.ts'
 
@@ -27,7 +25,7 @@ const NOBODY: StreamReceiver = { onData() {}, onEnd() {}, onClose() {} }
  */
 export function forwardStream(stream: MuxStream, headBytes: Uint8Array, needs: ForwardNeeds): void {
   const { keeper, log } = needs
-  const head = readHead(headBytes)
+  const head = readGatewayHead(headBytes)
   if (head === undefined || head.upgrade !== undefined) {
     log.warn({ reason: 'head' }, 'request refused')
     refuse(stream, 'head-refused', needs)
@@ -51,7 +49,7 @@ export function forwardStream(stream: MuxStream, headBytes: Uint8Array, needs: F
 
 function start(
   stream: MuxStream,
-  head: RequestHead,
+  head: GatewayHead,
   token: AccountToken,
   needs: ForwardNeeds,
 ): void {
@@ -65,14 +63,14 @@ function start(
 
 class Forwarding implements StreamReceiver, ExchangeReceiver, LiveStream {
   readonly #stream: MuxStream
-  readonly #head: RequestHead
+  readonly #head: GatewayHead
   readonly #needs: ForwardNeeds
   #exchange: Exchange | undefined
   #span: ReturnType<typeof startSpan>['span'] | undefined
   #seat: number | undefined
   #done = false
 
-  constructor(stream: MuxStream, head: RequestHead, needs: ForwardNeeds) {
+  constructor(stream: MuxStream, head: GatewayHead, needs: ForwardNeeds) {
     this.#stream = stream
     this.#head = head
     this.#needs = needs
@@ -195,7 +193,7 @@ class Forwarding implements StreamReceiver, ExchangeReceiver, LiveStream {
 }
 
 /** It only decides which connection it takes. */
-function isWatch({ method, target }: RequestHead): boolean {
+function isWatch({ method, target }: GatewayHead): boolean {
   return method === 'GET' && WATCH.test(target) && !target.includes(PROXY)
 }
 
@@ -211,13 +209,4 @@ function answer(stream: MuxStream, error: AgentError, { signals }: ForwardNeeds)
   stream.sendHead(encodeResponseHead(agentErrorHead(error)))
   stream.end()
   stream.discard()
-}
-
-function readHead(bytes: Uint8Array): RequestHead | undefined {
-  try {
-    return decodeRequestHead(bytes)
-  } catch (error) {
-    if (error instanceof HeadError) return undefined
-    throw error
-  }
 }

@@ -3,16 +3,14 @@ import type { TLSSocket } from 'node:tls'
 import {
   type AgentError,
   agentErrorHead,
-  decodeRequestHead,
   encodeResponseHead,
   HEAD_BYTES_MAX,
   HeadError,
-  type RequestHead,
   type ResponseHead,
 } from '@postern/kube-http'
 import { parseTraceparent, startSpan, toTraceparent } from '@postern/telemetry'
 import { UpstreamError } from '../upstream/upstream-error.ts'
-import { toClusterRequest } from './cluster-request.ts'
+import { type GatewayHead, readGatewayHead, toClusterRequest } from './cluster-request.ts'
 import type { ForwardNeeds } from './forward-needs.ts'
 import { readExactly } from './read-exactly.ts'
 import { splice } from './splice.ts'
@@ -76,11 +74,11 @@ export async function forwardUpgrade(gateway: Socket, needs: ForwardNeeds): Prom
   }
 }
 
-async function readHead(gateway: Socket): Promise<RequestHead | undefined> {
+async function readHead(gateway: Socket): Promise<GatewayHead | undefined> {
   try {
     const length = (await readExactly(gateway, 4, HEAD_MS)).readUInt32BE(0)
     if (length > HEAD_BYTES_MAX) return undefined
-    return decodeRequestHead(await readExactly(gateway, length, HEAD_MS))
+    return readGatewayHead(await readExactly(gateway, length, HEAD_MS))
   } catch {
     // Malformed, late or lost: there is nothing to carry.
     return undefined

@@ -2,6 +2,7 @@ import { createServer, connect as netConnect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import {
+  decodeLines,
   decodeRequestHead,
   encodeResponseHead,
   type HeaderLines,
@@ -38,7 +39,7 @@ export async function startAgent() {
     const session = createMuxSession(socket, { role: 'server' })
     ends.push(session)
     session.onStream((stream, encoded) => {
-      const head = decodeRequestHead(encoded)
+      const head = decodeRequestHead(encoded, decodeLines)
       heads.push(head)
       handlers.request(toReceived(head, stream))
     })
@@ -112,7 +113,7 @@ function toReceived(head: RequestHead, stream: MuxStream): Received {
 
 async function readUpgradeHead(socket: Socket): Promise<RequestHead> {
   const length = (await readExactly(socket, 4, 5_000)).readUInt32BE(0)
-  return decodeRequestHead(await readExactly(socket, length, 5_000))
+  return decodeRequestHead(await readExactly(socket, length, 5_000), decodeLines)
 }
 
 export function withLength(head: Buffer): Buffer {
