@@ -32,7 +32,8 @@ export class ReadAhead {
   }
 
   keep(rest: Buffer): void {
-    this.#bytes = rest
+    // No bytes of something would hold on to all of it, for as long as nothing else comes.
+    this.#bytes = rest.length === 0 ? EMPTY : rest
   }
 
   /** Gives what the taker takes by now. */

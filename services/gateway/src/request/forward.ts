@@ -28,30 +28,36 @@ const NO_WORD = Buffer.alloc(0)
 
 type Order = {
   readonly request: FrontRequest
-  /** Encoded, from the allow-list. */
-  readonly head: Uint8Array
   readonly tunnel: MuxSession
   readonly clusterName: string
   readonly longRunning: boolean
   readonly isWatch: boolean
   /** It changes nothing: whatever became of it, it may be sent again. */
   readonly onlyReads: boolean
-  readonly onStarted: (code: number) => void
-  /** Once, when it is over. */
-  readonly onOutcome: (outcome: Outcome) => void
-  /** The answer could not be passed on: it is over by that. */
-  readonly onFailure: (error: unknown) => void
 }
 
-/** Sends a plain request to the cluster's agent and the answer back, with the pressure of both sides. */
-export function forward(order: Order): Cuttable {
-  const forwarding = new Forwarding(order)
-  forwarding.start()
+/** Who hears what becomes of a request. */
+export type ForwardListener = {
+  onStarted(code: number): void
+  /** Once, when it is over. */
+  onOutcome(outcome: Outcome): void
+  /** The answer could not be passed on: it is over by that. */
+  onFailure(error: unknown): void
+}
+
+/**
+ * Sends a plain request to the cluster's agent and the answer back, with the pressure of both sides. The
+ * head is encoded, from the allow-list.
+ */
+export function forward(head: Uint8Array, order: Order, listener: ForwardListener): Cuttable {
+  const forwarding = new Forwarding(order, listener)
+  forwarding.start(head)
   return forwarding
 }
 
 class Forwarding implements Cuttable, ClientListener, StreamReceiver {
   readonly #order: Order
+  readonly #listener: ForwardListener
   #stream: MuxStream | undefined
   #bodyBytes = 0
   #answerTimer: NodeJS.Timeout | undefined
@@ -62,12 +68,13 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
   #cutBy: Cut | undefined
   #isOver = false
 
-  constructor(order: Order) {
+  constructor(order: Order, listener: ForwardListener) {
     this.#order = order
+    this.#listener = listener
   }
 
-  start(): void {
-    const { request, tunnel, head, longRunning, clusterName } = this.#order
+  start(head: Uint8Array): void {
+    const { request, tunnel, longRunning, clusterName } = this.#order
     try {
       this.#stream = tunnel.open(head)
     } catch (error) {
@@ -142,7 +149,7 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
       this.#answer(head)
     } catch (error) {
       this.#stop()
-      this.#order.onFailure(error)
+      this.#listener.onFailure(error)
     }
   }
 
@@ -167,7 +174,7 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
   }
 
   #answer(head: ResponseHead): void {
-    const { request, isWatch, longRunning, onStarted } = this.#order
+    const { request, isWatch, longRunning } = this.#order
     this.#code = head.status
     this.#events = isWatch ? watchEvents(head) : undefined
     this.#through = new CuttableStream({
@@ -179,7 +186,7 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
       onEnd: (end) => this.#onEnded(end),
     })
     request.respond(head)
-    if (longRunning) onStarted(head.status)
+    if (longRunning) this.#listener.onStarted(head.status)
   }
 
   #onEnded(end: FlowEnd): void {
@@ -219,7 +226,7 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
   #finish(outcome: Outcome): void {
     if (this.#isOver) return
     this.#stop()
-    this.#order.onOutcome(outcome)
+    this.#listener.onOutcome(outcome)
   }
 
   #stop(): void {

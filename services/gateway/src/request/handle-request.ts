@@ -17,11 +17,12 @@ import type { ClusterTunnels } from '../tunnels/cluster-tunnels.ts'
 import { type Admission, type AdmissionView, type Admitted, admit } from './admit.ts'
 import { auditSubject } from './audit-subject.ts'
 import { clusterHead } from './cluster-head.ts'
-import { forward } from './forward.ts'
+import { type ForwardListener, forward } from './forward.ts'
 import { forwardUpgrade } from './forward-upgrade.ts'
 import { answerRefusal } from './kubernetes-status.ts'
 import { type Cuttable, lastStage, type Outcome, refused } from './outcome.ts'
 import { denied, type Refusal, refusals, tooMany } from './refusal.ts'
+import { RunningRequest, rightOf } from './running-request.ts'
 import type { SecondLook } from './second-look.ts'
 import { openWay, type SessionsAtHand, type Way, wayAtHand } from './way-to-cluster.ts'
 
@@ -52,7 +53,7 @@ export function createRequestHandler(needs: RequestNeeds): RequestHandler {
 }
 
 /** Each step calls the next. What is at hand is not waited for: most requests are on their way in one call. */
-class RequestRun {
+class RequestRun implements ForwardListener {
   readonly #request: FrontRequest
   readonly #needs: RequestNeeds
   readonly #receivedAt: Date
@@ -62,8 +63,11 @@ class RequestRun {
   /** What it was decided from: a request that waits is recorded when that is other already. */
   #positions: Positions | undefined
   #session: GatewaySession | undefined
-  /** What to call when it is over, whatever became of it. */
-  readonly #onOver: (() => void)[] = []
+  // What ends with it, whatever became of it.
+  #release: (() => void) | undefined
+  #running: RunningRequest | undefined
+  #seat = 0
+  #streamClosed: (() => void) | undefined
   #hasLookedAgain = false
   #isOver = false
 
@@ -101,7 +105,7 @@ class RequestRun {
       this.#end(refused(tooMany(admittance.refused)))
       return
     }
-    this.#onOver.push(admittance.release)
+    this.#release = admittance.release
     // Before anything is made for the request: what cannot be recorded does not begin.
     if (admitted.needsIntent && !spoolHasRoom()) {
       this.#end(refused(refusals.spoolFull))
@@ -163,20 +167,17 @@ class RequestRun {
     if (admitted.longRunning && !admitted.needsIntent) {
       recorder.note(this.#subject(), { stage: 'RequestReceived' })
     }
-    const running = this.#start(admitted, way)
+    const carried = this.#start(admitted, way)
     if (this.#isOver) return
-    const ended = live.add({
-      ...rightOf(admitted, session),
-      grace: this.#request.head.upgrade === undefined ? 'short' : 'none',
-      via: tunnel,
-      conclude: (why) => running.conclude?.(why),
-      cut(why) {
-        signals.cuts.inc({ code: String(why.code) })
-        running.cut(why)
-      },
-    })
-    this.#whenOver(ended)
-    if (admitted.longRunning) this.#whenOver(activity.streamOpened(session.id))
+    const grace = this.#request.head.upgrade === undefined ? 'short' : 'none'
+    const right = rightOf(admitted, session)
+    const running = new RunningRequest({ right, grace, via: tunnel, carried, cuts: signals.cuts })
+    const seat = live.add(running)
+    // Its right was looked at once more, and may have been over.
+    if (this.#isOver) return
+    this.#running = running
+    this.#seat = seat
+    if (admitted.longRunning) this.#streamClosed = activity.streamOpened(session.id)
   }
 
   /** Puts the request on its way; from here on it may have been carried out. */
@@ -187,28 +188,38 @@ class RequestRun {
     const auditId = this.#auditId
     const traceparent = toTraceparent(this.#step.trace)
     const sessionId = session.id
-    const head = () => clusterHead(request.head, { target, sessionId, auditId, traceparent })
-    const onStarted = (code: number) => this.#started(code)
-    if (request.head.upgrade !== undefined) {
-      const names = { clusterId: cluster.id, clusterName: cluster.name }
-      return this.#awaited(forwardUpgrade({ request, head: head(), tunnels, ...names, onStarted }))
-    }
-    if (admitted.kind === 'self-review') {
+    const isUpgrade = request.head.upgrade !== undefined
+    if (admitted.kind === 'self-review' && !isUpgrade) {
       const order = { request, admitted, sessionId, tunnel, auditId, traceparent }
       return this.#awaited(answerSelfReview(order, selfReview))
     }
-    return forward({
+    const head = clusterHead(request.head, { target, sessionId, auditId, traceparent })
+    if (isUpgrade) {
+      const names = { clusterId: cluster.id, clusterName: cluster.name }
+      const onStarted = (code: number) => this.onStarted(code)
+      return this.#awaited(forwardUpgrade({ request, head, tunnels, ...names, onStarted }))
+    }
+    const order = {
       request,
-      head: head(),
       tunnel,
       clusterName: cluster.name,
       longRunning,
       isWatch: info.verb === 'watch',
       onlyReads: isReadOnly(request.head.method, info),
-      onStarted,
-      onOutcome: (outcome) => this.#orFail(() => this.#end(outcome)),
-      onFailure: (error) => this.#fail(error),
-    })
+    }
+    return forward(head, order, this)
+  }
+
+  onStarted(code: number): void {
+    this.#needs.recorder.note(this.#subject(), { stage: 'ResponseStarted', response: { code } })
+  }
+
+  onOutcome(outcome: Outcome): void {
+    this.#orFail(() => this.#end(outcome))
+  }
+
+  onFailure(error: unknown): void {
+    this.#fail(error)
   }
 
   #awaited(running: Cuttable & { done: Promise<Outcome> }): Cuttable {
@@ -216,22 +227,15 @@ class RequestRun {
     return running
   }
 
-  #started(code: number): void {
-    this.#needs.recorder.note(this.#subject(), { stage: 'ResponseStarted', response: { code } })
-  }
-
-  #whenOver(done: () => void): void {
-    if (this.#isOver) done()
-    else this.#onOver.push(done)
-  }
-
   /** Writes the outcome, and answers where nobody has answered yet. */
   #end(outcome: Outcome): void {
     if (this.#isOver) return
     this.#isOver = true
-    for (const done of this.#onOver) done()
+    const { live, recorder, signals } = this.#needs
+    this.#release?.()
+    if (this.#running !== undefined) live.remove(this.#seat, this.#running)
+    this.#streamClosed?.()
     this.#step.span.end()
-    const { recorder, signals } = this.#needs
     const refusal = outcome.kind === 'refused' ? outcome.refusal : undefined
     const code = outcome.kind === 'refused' ? outcome.refusal.code : outcome.code
     const known = this.#admission?.known ?? {}
@@ -277,16 +281,6 @@ class RequestRun {
       gateway: this.#needs.gateway,
       ...(this.#session === undefined ? {} : { session: this.#session }),
     })
-  }
-}
-
-function rightOf({ caller, cluster, info }: Admitted, session: GatewaySession): Right {
-  return {
-    tokenSha256: caller.tokenSha256,
-    userId: caller.userId,
-    clusterId: cluster.id,
-    sessionId: session.id,
-    attributes: info,
   }
 }
 

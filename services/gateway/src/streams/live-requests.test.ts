@@ -24,11 +24,13 @@ function world() {
     sessionId: string,
     grace: 'none' | 'short' = 'short',
   ): LiveRequest => ({
-    tokenSha256: '',
-    userId,
-    clusterId: 'c1',
-    sessionId,
-    attributes: resourceAttributes({ verb: 'watch', resource: 'pods' }),
+    right: {
+      tokenSha256: '',
+      userId,
+      clusterId: 'c1',
+      sessionId,
+      attributes: resourceAttributes({ verb: 'watch', resource: 'pods' }),
+    },
     grace,
     cut: ({ message }) => void cuts.push(`${userId}: ${message}`),
     conclude: ({ message }) => void concluded.push(`${userId}: ${message}`),
@@ -106,7 +108,8 @@ test('without the lease an exec ends at once, a watch only after its grace', () 
 
 test('what has ended by itself is not cut', () => {
   const { requests, live, cuts, revoked } = world()
-  requests.add(live('a', 's1'))()
+  const over = live('a', 's1')
+  requests.remove(requests.add(over), over)
   revoked.add('a')
   requests.reviewAll()
   expect(cuts).toEqual([])
@@ -120,9 +123,10 @@ test('what is carried by a tunnel that closes is concluded, spread, and only whi
     const [leaving, staying] = [{}, {}]
     requests.add({ ...live('a', 's1'), via: leaving })
     requests.add({ ...live('b', 's1'), via: staying })
-    const ended = requests.add({ ...live('c', 's1'), via: leaving })
+    const over = { ...live('c', 's1'), via: leaving }
+    const seat = requests.add(over)
     requests.concludeVia(leaving, 'elsewhere')
-    ended()
+    requests.remove(seat, over)
     expect(concluded).toEqual([])
     vi.advanceTimersByTime(5_000)
     expect(concluded).toEqual(['a: elsewhere'])

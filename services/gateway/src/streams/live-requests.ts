@@ -17,7 +17,8 @@ export type Right = {
 }
 
 /** A request that runs. */
-export type LiveRequest = Right & {
+export type LiveRequest = {
+  readonly right: Right
   readonly grace: LeaseGrace
   /** What carries it, where several requests share it. */
   readonly via?: unknown
@@ -66,7 +67,7 @@ export function createLiveRequests(needs: {
 
   /** Decides again about one; answers until when it may go on. */
   function reviewOne(seat: number, live: LiveRequest): number {
-    const review = needs.review(live)
+    const review = needs.review(live.right)
     if (review.holds) return review.untilMs
     cut(seat, live, { code: 403, message: `Postern ended this stream: ${review.why}` })
     return Number.POSITIVE_INFINITY
@@ -125,18 +126,23 @@ export function createLiveRequests(needs: {
     /** Whether what was allowed a while ago still is. */
     review: (right: Right) => needs.review(right),
 
-    /** Registers what begins to run, and answers what to call when it has ended. */
-    add(live: LiveRequest): () => void {
+    /** Registers what begins to run, and answers the seat that it has until it ends. */
+    add(live: LiveRequest): number {
       const seat = running.add(live)
       reviewAt(reviewOne(seat, live))
-      return () => void running.remove(seat, live)
+      return seat
+    },
+
+    /** It has ended. */
+    remove(seat: number, live: LiveRequest): void {
+      running.remove(seat, live)
     },
 
     /** Something changed: users, groups, roles, grants, clusters, tokens. */
     reviewAll,
 
     sessionEnded(sessionId: string, message: string): void {
-      cutWhere((live) => live.sessionId === sessionId, { code: 403, message })
+      cutWhere(({ right }) => right.sessionId === sessionId, { code: 403, message })
     },
 
     leaseChanged(valid: boolean): void {
