@@ -168,24 +168,25 @@ func getOnHTTP2(o loadOptions, index int, p *phase, t *tally) error {
 	defer c.conn.Close()
 	type asked struct {
 		at     time.Time
-		token  string
 		status int
 	}
 	took, bytes := []float64{}, int64(0)
 	defer func() { t.add(took, bytes) }()
 	underWay := map[uint32]*asked{}
 	var failed error
-	ask := func(token string) {
+	// A client is one user's: so are all streams of its connection.
+	token := o.token(index)
+	ask := func() {
 		at := time.Now()
 		id, err := c.get(token, o.path)
 		if err != nil {
 			failed = err
 			return
 		}
-		underWay[id] = &asked{at: at, token: token}
+		underWay[id] = &asked{at: at}
 	}
-	for stream := range o.streams {
-		ask(o.token(index*o.streams + stream))
+	for range o.streams {
+		ask()
 	}
 	return errors.Join(c.read(receiver{
 		status: func(stream uint32, status int) {
@@ -208,7 +209,7 @@ func getOnHTTP2(o loadOptions, index int, p *phase, t *tally) error {
 				took = append(took, micros(one.at))
 			}
 			if p.goesOn(o) {
-				ask(one.token)
+				ask()
 			}
 		},
 	}, func() bool { return failed == nil && len(underWay) > 0 }), failed)

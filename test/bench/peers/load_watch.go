@@ -178,8 +178,8 @@ func (w *watching) openHTTP2(o loadOptions, index int) error {
 			end: func(uint32) {},
 		}, func() bool { return true })
 	}()
-	for stream := range o.streams {
-		if _, err := c.get(o.token(index*o.streams+stream), o.path); err != nil {
+	for range o.streams {
+		if _, err := c.get(o.token(index), o.path); err != nil {
 			return err
 		}
 	}
@@ -196,7 +196,7 @@ func (w *watching) openHTTP2(o loadOptions, index int) error {
 				return fmt.Errorf("status %d to a watch", status)
 			}
 			time.Sleep(tryAgainAfter)
-			if _, err := c.get(o.token(index*o.streams), o.path); err != nil {
+			if _, err := c.get(o.token(index), o.path); err != nil {
 				return err
 			}
 		case err := <-failed:
