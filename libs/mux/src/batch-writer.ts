@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { BufferPool } from './buffer-pool.ts'
+import { BufferPool, giveUp } from './buffer-pool.ts'
 
 /** What a TLS record carries at most (RFC 8446, 5.1): whatever is shorter was the last of what was sent. */
 const RECORD_BYTES = 16 * 1024
@@ -10,25 +10,52 @@ const HELD_BYTES_MAX = 2 * BATCH_BYTES
 const batches = new BufferPool(BATCH_BYTES, 32)
 
 /**
- * Writes a flow of bytes to a socket in few large pieces. Full records are gathered until the event loop
- * turns, or as long as the socket is busy; what is shorter goes at once, for nothing is behind it.
+ * Carries what one socket brings to another, in few large pieces, and holds it up while too much is on its
+ * way. Full records are gathered until the event loop turns, or as long as the other socket is busy; what is
+ * shorter goes at once, for nothing is behind it.
  */
 export class BatchWriter {
-  readonly #socket: Duplex
-  readonly #onDrain: () => void
+  readonly #from: Duplex
+  readonly #to: Duplex
+  readonly #onWritten = () => this.#written()
   #batch: Buffer | undefined
   #used = 0
   #isScheduled = false
-  #drainOwed = false
+  #isHeldUp = false
 
-  constructor(socket: Duplex, onDrain: () => void) {
-    this.#socket = socket
-    this.#onDrain = onDrain
+  constructor(from: Duplex, to: Duplex) {
+    this.#from = from
+    this.#to = to
   }
 
-  /** Keeps a copy, unless nobody takes it any more. False: wait for `onDrain` before writing more. */
-  write(chunk: Buffer): boolean {
-    if (!this.#socket.writable) return true
+  /** The chunk is the writer's from then on. */
+  write(chunk: Buffer): void {
+    if (!this.#to.writable) return
+    const isLast = chunk.length < RECORD_BYTES
+    if (isLast && this.#heldBytes === 0) {
+      this.#to.write(chunk, this.#onWritten)
+      return
+    }
+    this.#gather(chunk)
+    giveUp(chunk, this.#from)
+    if (isLast) this.#flushIfFree()
+    else this.#flushSoon()
+    if (this.#isHeldUp || this.#heldBytes < HELD_BYTES_MAX) return
+    this.#isHeldUp = true
+    this.#from.pause()
+  }
+
+  /** Ends the other socket, behind everything written. */
+  end(): void {
+    this.#flush()
+    this.#to.end()
+  }
+
+  get #heldBytes(): number {
+    return this.#to.writableLength + this.#used
+  }
+
+  #gather(chunk: Buffer): void {
     for (let at = 0; at < chunk.length; ) {
       this.#batch ??= batches.take()
       const copied = chunk.copy(this.#batch, this.#used, at)
@@ -36,20 +63,6 @@ export class BatchWriter {
       this.#used += copied
       if (this.#used === BATCH_BYTES) this.#flush()
     }
-    if (chunk.length < RECORD_BYTES) this.#flushIfFree()
-    else this.#flushSoon()
-    if (this.#heldBytes >= HELD_BYTES_MAX) this.#drainOwed = true
-    return !this.#drainOwed
-  }
-
-  /** Ends the socket, behind everything written. */
-  end(): void {
-    this.#flush()
-    this.#socket.end()
-  }
-
-  get #heldBytes(): number {
-    return this.#socket.writableLength + this.#used
   }
 
   #flushSoon(): void {
@@ -63,7 +76,7 @@ export class BatchWriter {
 
   /** What is gathered behind a write that is under way goes out once that is done. */
   #flushIfFree(): void {
-    if (this.#socket.writableLength === 0) this.#flush()
+    if (this.#to.writableLength === 0) this.#flush()
   }
 
   #flush(): void {
@@ -72,13 +85,13 @@ export class BatchWriter {
     const bytes = this.#used
     this.#batch = undefined
     this.#used = 0
-    batches.writeTo(this.#socket, batch, bytes, () => this.#onWritten())
+    batches.writeTo(this.#to, batch, bytes, this.#onWritten)
   }
 
-  #onWritten(): void {
+  #written(): void {
     this.#flushIfFree()
-    if (!this.#drainOwed || this.#heldBytes >= BATCH_BYTES) return
-    this.#drainOwed = false
-    this.#onDrain()
+    if (!this.#isHeldUp || this.#heldBytes >= BATCH_BYTES) return
+    this.#isHeldUp = false
+    this.#from.resume()
   }
 }

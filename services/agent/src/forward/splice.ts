@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { BatchWriter, giveUp } from '@postern/mux'
+import { BatchWriter } from '@postern/mux'
 
 /** One direction has ended, and in the other one nothing has moved for so long. */
 const QUIET_MS = 5_000
@@ -25,11 +25,10 @@ export function splice(left: Duplex, right: Duplex): Promise<void> {
   }
 
   function carry(from: Duplex, to: Duplex): void {
-    const writer = new BatchWriter(to, () => from.resume())
+    const writer = new BatchWriter(from, to)
     from.on('data', (chunk: Buffer) => {
       carried += chunk.length
-      if (!writer.write(chunk)) from.pause()
-      giveUp(chunk, from)
+      writer.write(chunk)
     })
     from.on('end', () => writer.end())
     to.on('finish', closeOnceQuiet)

@@ -6,7 +6,7 @@ import {
   type ResponseHead,
   type UpgradeProtocol,
 } from '@postern/kube-http'
-import { BatchWriter, giveUp } from '@postern/mux'
+import { BatchWriter } from '@postern/mux'
 import { TunnelError } from '@postern/tunnel'
 import type { FrontRequest } from '../front/front-interface.ts'
 import { headerValue } from '../front/header-values.ts'
@@ -100,10 +100,14 @@ export function forwardUpgrade(order: {
     order.onStarted(101)
     let bytes = 0
     const end = await new Promise<FlowEnd>((onEnd) => {
-      const toClient = new BatchWriter(client, () => cluster.resume())
+      const toClient = new BatchWriter(cluster, client)
       const through = new CuttableStream({
         sink: {
-          write: (chunk) => toClient.write(chunk),
+          write(chunk) {
+            toClient.write(chunk)
+            // The cluster is held up by it.
+            return true
+          },
           end: () => toClient.end(),
           abort: () => client.destroy(),
         },
@@ -153,9 +157,8 @@ function carry(
   // Who closes as soon as he has read the end has taken it.
   client.on('close', () => (through.isOver ? through.sent() : through.gone()))
   cluster.on('data', (chunk: Buffer) => {
-    if (!through.write(chunk)) cluster.pause()
+    through.write(chunk)
     if (through.isOver) cluster.destroy()
-    giveUp(chunk, cluster)
   })
   // Anybody on the way can end a connection: where a Status is owed, an end without it is a loss. Who has
   // ended himself is owed nothing.
@@ -169,10 +172,9 @@ function carry(
     else through.lose()
   })
   cluster.resume()
-  const toCluster = new BatchWriter(cluster, () => client.resume())
+  const toCluster = new BatchWriter(client, cluster)
   client.on('data', (chunk: Buffer) => {
-    if (!toCluster.write(chunk)) client.pause()
-    giveUp(chunk, client)
+    if (!through.isOver) toCluster.write(chunk)
   })
   client.on('end', () => toCluster.end())
   client.resume()
