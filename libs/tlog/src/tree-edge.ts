@@ -43,10 +43,14 @@ export function growEdge(
 ): { edge: TreeEdge; tiles: readonly Tile[]; root: Hash } {
   const open: Hash[][] = []
   const tiles: Tile[] = []
+  const peaks: Hash[] = []
+  // Those of the levels that are not reached stay.
+  const peaksBefore = [...edge.frontier.peaks]
   let row = leafHashes
   for (let level = 0; row.length > 0; level += 1) {
     const before = Math.floor(edge.frontier.size / TILE_WIDTH ** (level + 1))
-    const hashes = [...(edge.open[level] ?? []), ...row]
+    const openBefore = edge.open[level] ?? []
+    const hashes = [...openBefore, ...row]
     const above: Hash[] = []
     let at = 0
     for (; hashes.length - at >= TILE_WIDTH; at += TILE_WIDTH) {
@@ -58,13 +62,26 @@ export function growEdge(
     if (rest.length > 0) {
       tiles.push({ level, index: before + above.length, width: rest.length, hashes: rest })
     }
+    // What is in tiles that are full now is hashed in the level above, and not a second time here.
+    const within = peaksBefore.splice(peaksBefore.length - peakCount(openBefore.length))
+    const { peaks: grown } =
+      above.length === 0
+        ? growFrontier({ size: openBefore.length, peaks: within }, row)
+        : growFrontier(emptyFrontier, rest)
+    peaks.unshift(...grown)
     open.push(rest)
     row = above
   }
-  const frontier = growFrontier(edge.frontier, leafHashes)
+  const size = edge.frontier.size + leafHashes.length
+  const frontier = { size, peaks: [...peaksBefore, ...peaks] }
   return {
     edge: { frontier, open: [...open, ...edge.open.slice(open.length)] },
     tiles,
     root: frontierRoot(frontier),
   }
+}
+
+/** Of how many perfect subtrees a run of hashes is the sum: one for each bit of its length. */
+function peakCount(hashes: number): number {
+  return hashes.toString(2).replaceAll('0', '').length
 }

@@ -22,17 +22,16 @@ export async function insertRecords(
 ): Promise<void> {
   if (rows.length === 0) return
   const texts = (of: (event: AuditEvent) => string) =>
-    rows.map(({ event }) => (event === undefined ? '' : of(event)))
+    toTextArray(rows.map(({ event }) => (event === undefined ? '' : of(event))))
   const into = sql.table(table)
-  const open = openAmong(rows)
   // The update sees what was there before: intents among these rows are open or not as they come.
   await sql`
     with fresh as (
       insert into ${into} (idx, producer_id, audit_id, stage, user_name, cluster, namespace, verb,
         resource, subresource, decision, received_at, open)
       select * from unnest(
-        ${rows.map(({ idx }) => idx)}::bigint[],
-        ${rows.map(({ producerId }) => producerId)}::uuid[],
+        ${toTextArray(rows.map(({ idx }) => String(idx)))}::bigint[],
+        ${toTextArray(rows.map(({ producerId }) => producerId))}::uuid[],
         ${texts(({ auditId }) => auditId)}::text[],
         ${texts(({ stage }) => stage)}::text[],
         ${texts(({ user }) => user)}::text[],
@@ -42,8 +41,8 @@ export async function insertRecords(
         ${texts(({ resource }) => resource)}::text[],
         ${texts(({ subresource }) => subresource)}::text[],
         ${texts(({ decision }) => decision)}::text[],
-        ${rows.map(({ event, storedAt }) => event?.receivedAt ?? storedAt)}::timestamptz[],
-        ${open}::boolean[]
+        ${toTextArray(rows.map(({ event, storedAt }) => event?.receivedAt ?? storedAt))}::timestamptz[],
+        ${toTextArray(openAmong(rows).map(String))}::boolean[]
       )
       returning producer_id, audit_id, stage
     )
@@ -64,4 +63,13 @@ function openAmong(rows: readonly RecordRow[]): readonly boolean[] {
     if (event?.stage === 'ResponseComplete' || event?.stage === 'Panic') outcomes.add(request)
   }
   return open.toReversed()
+}
+
+/**
+ * As PostgreSQL reads arrays (https://www.postgresql.org/docs/current/arrays.html, 8.15.6). The driver
+ * looks through each element for what has to be escaped, which costs more than to send it.
+ */
+function toTextArray(texts: readonly string[]): string {
+  if (!/["\\]/.test(texts.join(''))) return `{"${texts.join('","')}"}`
+  return `{${texts.map((text) => `"${text.replaceAll(/["\\]/g, '\\$&')}"`).join(',')}}`
 }

@@ -26,11 +26,13 @@ export function createRecorder(needs: {
   const { spool, now, anonymousBudget, log } = needs
   let unwritten = 0
 
-  function note(subject: AuditSubject, stage: Omit<AuditStage, 'at'>): void {
-    spool.put(auditRecord(subject, { ...stage, at: now() }), (error) => {
+  function note(subject: AuditSubject, noted: Omit<AuditStage, 'at'>): void {
+    const { auditId } = subject
+    const { stage } = noted
+    // It waits with its record: all else that is known of the request need not.
+    spool.put(auditRecord(subject, { ...noted, at: now() }), (error) => {
       needs.onLost()
-      const { auditId } = subject
-      log.error({ err: error, auditId, stage: stage.stage }, 'audit record was lost')
+      log.error({ err: error, auditId, stage }, 'audit record was lost')
     })
   }
 
