@@ -25,6 +25,8 @@ export async function insertRecords(
     toTextArray(rows.map(({ event }) => (event === undefined ? '' : of(event))))
   const into = sql.table(table)
   // The update sees what was there before: intents among these rows are open or not as they come.
+  // "offset 0" keeps it a look-up for each outcome: PostgreSQL guesses that hardly an intent is open, and
+  // would compare each with every outcome, where gateways that were killed have left ten thousand.
   await sql`
     with fresh as (
       insert into ${into} (idx, producer_id, audit_id, stage, user_name, cluster, namespace, verb,
@@ -47,10 +49,12 @@ export async function insertRecords(
       returning producer_id, audit_id, stage
     )
     update ${into} as intent set open = false
-    from fresh as outcome
-    where outcome.stage in ('ResponseComplete', 'Panic')
-      and intent.open and intent.audit_id = outcome.audit_id
-      and intent.producer_id = outcome.producer_id`.execute(db)
+    from fresh as outcome cross join lateral (
+      select idx from ${into}
+      where open and audit_id = outcome.audit_id and producer_id = outcome.producer_id
+      offset 0
+    ) as closed
+    where outcome.stage in ('ResponseComplete', 'Panic') and intent.idx = closed.idx`.execute(db)
 }
 
 /** Which of them are intents whose outcome is not among those behind them. */
