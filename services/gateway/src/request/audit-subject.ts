@@ -46,7 +46,12 @@ export function auditSubject(order: Order): AuditSubject {
   }
 }
 
-type Kept = { readonly standing: Annotations; readonly session: object; readonly token: string }
+type Kept = {
+  readonly standing: Annotations
+  readonly session: object
+  readonly token: string
+  readonly positions: Positions
+}
 
 const kept = new WeakMap<object, Kept>()
 
@@ -57,13 +62,13 @@ function standingOnce(decision: object, session: object, order: Order): Annotati
   if (
     known?.session === session &&
     known.token === token &&
-    known.standing['positions'] === positionsText(order.positions) &&
+    known.positions === order.positions &&
     known.standing['gateway'] === order.gateway
   ) {
     return known.standing
   }
   const standing = standingOf(order)
-  kept.set(decision, { standing, session, token })
+  kept.set(decision, { standing, session, token, positions: order.positions })
   return standing
 }
 
