@@ -59,14 +59,30 @@ test('full records of one turn of the event loop are one write', async () => {
   expect(writes.map(({ length }) => length)).toEqual([5 * RECORD_BYTES])
 })
 
-test('what is shorter than a record takes what was gathered before it along, and waits for nothing', () => {
+test('what is shorter than a record takes what was gathered before it along, and waits for that write only', async () => {
   const { socket, writes } = socketOf()
   const writer = new BatchWriter(idle(), socket)
   writer.write(Buffer.alloc(RECORD_BYTES))
   writer.write(Buffer.alloc(100))
+  expect(writes.map(({ length }) => length)).toEqual([RECORD_BYTES + 100])
   writer.write(Buffer.alloc(64))
+  await setImmediate()
   expect(writes.map(({ length }) => length)).toEqual([RECORD_BYTES + 100, 64])
 })
+
+test.each([5, RECORD_BYTES])(
+  '%i bytes that come behind what another wrote wait for that alone',
+  async (bytes) => {
+    const { socket, writes, takeOne } = socketOf({ isBusy: true })
+    const writer = new BatchWriter(idle(), socket)
+    socket.write('a head')
+    writer.write(Buffer.alloc(bytes))
+    await setImmediate()
+    takeOne()
+    await setImmediate()
+    expect(writes.map(({ length }) => length)).toEqual([6, bytes])
+  },
+)
 
 test('a source is held up while 256 KiB are on their way, and goes on once they are not', async () => {
   const { socket, takeOne } = socketOf({ isBusy: true })

@@ -11,13 +11,15 @@ const batches = new BufferPool(BATCH_BYTES, 32)
 
 /**
  * Carries what one socket brings to another, in few large pieces, and holds it up while too much is on its
- * way. Full records are gathered until the event loop turns, or as long as the other socket is busy; what is
- * shorter goes at once, for nothing is behind it.
+ * way. Full records are gathered until the event loop turns, or as long as a write of its own is under way;
+ * what is shorter goes at once, for nothing is behind it.
  */
 export class BatchWriter {
   readonly #from: Duplex
   readonly #to: Duplex
   readonly #onWritten = () => this.#written()
+  /** Each calls back. What others write to the socket does not, and is not waited for. */
+  #writesUnderWay = 0
   #batch: Buffer | undefined
   #used = 0
   #isScheduled = false
@@ -32,7 +34,8 @@ export class BatchWriter {
   write(chunk: Buffer): void {
     if (!this.#to.writable) return
     const isLast = chunk.length < RECORD_BYTES
-    if (isLast && this.#heldBytes === 0) {
+    if (isLast && this.#writesUnderWay === 0 && this.#used === 0) {
+      this.#writesUnderWay += 1
       this.#to.write(chunk, this.#onWritten)
       return
     }
@@ -76,7 +79,7 @@ export class BatchWriter {
 
   /** What is gathered behind a write that is under way goes out once that is done. */
   #flushIfFree(): void {
-    if (this.#to.writableLength === 0) this.#flush()
+    if (this.#writesUnderWay === 0) this.#flush()
   }
 
   #flush(): void {
@@ -85,10 +88,12 @@ export class BatchWriter {
     const bytes = this.#used
     this.#batch = undefined
     this.#used = 0
+    this.#writesUnderWay += 1
     batches.writeTo(this.#to, batch, bytes, this.#onWritten)
   }
 
   #written(): void {
+    this.#writesUnderWay -= 1
     this.#flushIfFree()
     if (!this.#isHeldUp || this.#heldBytes >= BATCH_BYTES) return
     this.#isHeldUp = false
