@@ -68,8 +68,14 @@ export async function startControlPlane(authority: Authority, clusterId: string)
   let joins = 0
   let changed: () => void = () => {}
 
+  const untilRemoved = () => {
+    if (removed.signal.aborted) {
+      throw new Rejection('AGENT_REMOVED', 'permission_denied', 'this agent was removed')
+    }
+  }
   const session = register(AgentSessionServiceDefinition, {
     async *watchAccounts(_request, { call }) {
+      untilRemoved()
       let sent = 0
       for (let first = true; !call.signal.aborted; first = false) {
         const more = orders.slice(sent)
@@ -88,11 +94,6 @@ export async function startControlPlane(authority: Authority, clusterId: string)
       return Promise.resolve({})
     },
   })
-  const untilRemoved = () => {
-    if (removed.signal.aborted) {
-      throw new Rejection('AGENT_REMOVED', 'permission_denied', 'this agent was removed')
-    }
-  }
   const broker = register(AgentServiceDefinition, {
     async join({ joinToken, csr }) {
       if (!joinTokens.delete(joinToken)) {
@@ -159,7 +160,7 @@ export async function startControlPlane(authority: Authority, clusterId: string)
       changed()
     },
     signed: (order: AccountOrder) => signed(order, sessionIdentity),
-    /** From now on tunnel-broker knows of no agent here. */
+    /** From now on neither tunnel-broker nor the session service knows of an agent here. */
     removeAgents() {
       removed.abort()
     },
