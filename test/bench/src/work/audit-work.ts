@@ -47,6 +47,7 @@ function subjects(now: Date): (n: number) => AuditSubject {
   const { known } = admit(headAt(0), view, now)
   // The same object for all requests of a session, as in the gateway: what they share is encoded once.
   const session = { id: 'session-1', account: 'postern-jit/session-1' }
+  const positions = { identity: 1200n, policy: 400n, 'tunnel-broker': 300n }
   return (n) =>
     auditSubject({
       auditId: `audit-${n}`,
@@ -55,7 +56,7 @@ function subjects(now: Date): (n: number) => AuditSubject {
       known,
       allowed: true,
       reason: undefined,
-      positions: { identity: 1200n, policy: 400n, 'tunnel-broker': 300n },
+      positions,
       gateway: 'gateway-1',
       session,
     })
