@@ -1,3 +1,5 @@
+import { rememberTexts } from './known-texts.ts'
+
 /** What is to know of a header's name, in whatever spelling it comes. */
 export type HeaderName = {
   /** In lower case. */
@@ -28,26 +30,11 @@ const HOP_BY_HOP = new Set([
 const OURS = new Set(['audit-id', 'authorization', 'cookie', 'expect', 'host', 'traceparent'])
 const IDENTITY_PREFIXES = ['impersonate-', 'x-remote-']
 
-const KNOWN_MAX = 1024
-const KNOWN_CHARACTERS_MAX = 64
-/** The same few names come with every request: each is looked at once. */
-const known = new Map<string, HeaderName>()
-
-export function headerName(name: string): HeaderName {
-  const found = known.get(name)
-  if (found !== undefined) return found
-  const made = lookAt(name)
-  if (name.length <= KNOWN_CHARACTERS_MAX) {
-    if (known.size >= KNOWN_MAX) known.clear()
-    // A copy: a part of a text would hold on to the whole of it.
-    known.set(Buffer.from(name, 'utf8').toString('utf8'), made)
-  }
-  return made
-}
+/** The same few names come with every request. */
+export const headerName = rememberTexts(lookAt, { textsMax: 1024, charactersMax: 64 })
 
 function lookAt(name: string): HeaderName {
-  // A copy as well.
-  const key = Buffer.from(name.toLowerCase(), 'utf8').toString('utf8')
+  const key = name.toLowerCase()
   // Some servers read `_` as `-`, so both spellings are one name.
   const spelled = key.replaceAll('_', '-')
   return {
