@@ -7,7 +7,10 @@ export type MuxSession = {
    * @throws MuxClosedError when closed, draining, full or congested: nothing was sent.
    */
   open(head: Uint8Array): MuxStream
-  /** Takes streams that the other side opens. Without a handler they are refused. */
+  /**
+   * Takes streams that the other side opens. Without a handler they are refused. The head is good for the
+   * call only.
+   */
   onStream(handler: (stream: MuxStream, head: Buffer) => void): void
   /** No new streams either way; the connection closes when the last one has ended. */
   goAway(reason?: string): void
@@ -25,8 +28,8 @@ export type MuxSession = {
 
 /**
  * One stream: a head and bytes each way, each way ended by itself. Chunks given to it are copied:
- * they are the caller's again. Chunks that it gives are parts of what was read with others: whoever
- * keeps small ones for long copies them.
+ * they are the caller's again. Chunks and heads that it gives are good for the call only: whoever keeps
+ * them copies them.
  */
 export type MuxStream = {
   readonly id: number

@@ -1,8 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { BufferPool, giveUp } from './buffer-pool.ts'
+import { RECORD_BYTES } from './frame.ts'
 
-/** What a TLS record carries at most (RFC 8446, 5.1): whatever is shorter was the last of what was sent. */
-const RECORD_BYTES = 16 * 1024
 const BATCH_BYTES = 8 * RECORD_BYTES
 /** With so much on its way, whoever writes is asked to wait. */
 const HELD_BYTES_MAX = 2 * BATCH_BYTES
@@ -33,6 +32,7 @@ export class BatchWriter {
   /** The chunk is the writer's from then on. */
   write(chunk: Buffer): void {
     if (!this.#to.writable) return
+    // Whatever is shorter than a record was the last of what was sent.
     const isLast = chunk.length < RECORD_BYTES
     if (isLast && this.#writesUnderWay === 0 && this.#used === 0) {
       this.#writesUnderWay += 1

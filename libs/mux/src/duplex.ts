@@ -38,9 +38,9 @@ export function toDuplex(stream: MuxStream): MuxDuplex {
     },
   })
   stream.receive({
-    onHead: gotHead,
+    onHead: (bytes) => gotHead(Buffer.from(bytes)),
     onData(chunk) {
-      if (!body.push(chunk)) stream.pause()
+      if (!body.push(Buffer.from(chunk))) stream.pause()
     },
     onEnd() {
       gotNone(new MuxResetError('failed', 'peer', 'the stream ended without a head'))

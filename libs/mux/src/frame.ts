@@ -24,6 +24,8 @@ export const HEADER_BYTES = 8
 export const PAYLOAD_BYTES_MAX = 0xffff
 export const STREAM_ID_MAX = 0x7fffffff
 export const HEAD_BYTES_MAX = 1024 * 1024
+/** What a TLS record carries at most (RFC 8446, 5.1), and a socket brings at once. */
+export const RECORD_BYTES = 16 * 1024
 /** The credit that every stream starts with, each way. */
 export const WINDOW_BYTES = 256 * 1024
 export const CREDIT_BYTES_MAX = 0x7fffffff

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { BufferPool } from './buffer-pool.ts'
-import { FrameType, HEADER_BYTES, writeHeader } from './frame.ts'
+import { FrameType, HEADER_BYTES, RECORD_BYTES, writeHeader } from './frame.ts'
 
 export type Sender = {
   /** It is among those that wait for their turn. */
@@ -12,8 +12,6 @@ export type Sender = {
 /** Bytes that wait, and move into a frame. */
 export type Queued = { moveTo(target: Buffer, at: number, length: number): void }
 
-/** What a TLS record carries at most (RFC 8446, 5.1). */
-const RECORD_BYTES = 16 * 1024
 /** A frame with less does not fill up a record: it goes on into the next. */
 const FRAME_BYTES_MIN = 1024
 /** What is written at once has at most so many bytes. */

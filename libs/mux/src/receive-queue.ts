@@ -1,12 +1,10 @@
 import { MuxProtocolError } from './errors.ts'
 import { WINDOW_BYTES } from './frame.ts'
 
-/** Below this a waiting chunk is copied, so that it does not hold on to all that was read with it. */
-const COPY_BELOW_BYTES = 4096
 /** What a waiting chunk costs beside its bytes. */
 const CHUNK_COST = 256
 
-/** What has arrived on a stream and was not read, and the credit that its sender has left. */
+/** What has arrived on a stream and was not read, copied, and the credit that its sender has left. */
 export class ReceiveQueue {
   readonly #unreadChanged: (bytes: number) => void
   #chunks: Buffer[] = []
@@ -31,7 +29,7 @@ export class ReceiveQueue {
   }
 
   push(bytes: Buffer): void {
-    this.#chunks.push(bytes.length < COPY_BELOW_BYTES ? Buffer.from(bytes) : bytes)
+    this.#chunks.push(Buffer.from(bytes))
     this.#bytes += bytes.length
     this.#charge(bytes.length + CHUNK_COST)
   }

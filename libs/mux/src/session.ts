@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { MuxLimits, MuxSession, MuxStream } from './api.ts'
+import { giveUp } from './buffer-pool.ts'
 import { MuxClosedError, MuxProtocolError } from './errors.ts'
 import {
   decodeReset,
@@ -11,6 +12,7 @@ import {
   FrameType,
   HEAD_BYTES_MAX,
   PAYLOAD_BYTES_MAX,
+  RECORD_BYTES,
   STREAM_ID_MAX,
   WINDOW_BYTES,
 } from './frame.ts'
@@ -112,6 +114,7 @@ class Session implements MuxSession {
     socket.on('data', (chunk: Buffer) => {
       this.#heard = true
       this.#read(reader, chunk)
+      if (chunk.length >= RECORD_BYTES) giveUp(chunk, socket)
     })
     socket.on('end', () => this.#finish(this.#peerReason))
     socket.on('error', (error) => this.#finish(`the connection failed: ${error.message}`))

@@ -153,7 +153,8 @@ export class Stream implements MuxStream {
     if (!this.#headExpected) throw new MuxProtocolError('a second head on a stream')
     this.#headExpected = false
     if (this.#discarding) return
-    this.#head = head
+    const isTaken = this.#receiver !== undefined && !this.#delivering
+    this.#head = isTaken ? head : Buffer.from(head)
     this.#deliver()
   }
 

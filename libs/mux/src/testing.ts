@@ -32,7 +32,7 @@ export function listen(stream: MuxStream, more: Partial<StreamReceiver> = {}) {
     onHead: (head) => {
       heard.head = head.toString()
     },
-    onData: (chunk) => heard.data.push(chunk),
+    onData: (chunk) => heard.data.push(Buffer.from(chunk)),
     onEnd: () => {
       heard.ended = true
     },
@@ -59,7 +59,9 @@ export const bytesOf = ({ data }: Heard): number =>
 
 /** The next stream that the other side accepts. */
 export function accepted(server: MuxSession): Promise<{ stream: MuxStream; head: Buffer }> {
-  return new Promise((resolve) => server.onStream((stream, head) => resolve({ stream, head })))
+  return new Promise((resolve) =>
+    server.onStream((stream, head) => resolve({ stream, head: Buffer.from(head) })),
+  )
 }
 
 /** Writes all of it as fast as the reader lets it, then ends. */

@@ -3,7 +3,7 @@ import type { UpstreamError } from './upstream-error.ts'
 
 /** One request under way. After `abort`, and after its last call, nothing of it does anything. */
 export type Exchange = {
-  /** False: wait for `onDrain`. */
+  /** False: wait for `onRequestDrain`. The chunk is copied: it is the caller's again. */
   write(chunk: Buffer): boolean
   /** The body of the request is complete. */
   end(): void

@@ -67,7 +67,7 @@ export class UpstreamConnection implements ResponseReceiver {
     this.#socket.write(user.head, 'latin1')
   }
 
-  /** False: wait for `onDrain`. */
+  /** False: wait for `onDrain`. The chunk is copied: it is the caller's again. */
   write(chunk: Buffer): boolean {
     const framing = this.#user?.request.framing
     if (framing === undefined || chunk.length === 0) return true
@@ -76,10 +76,10 @@ export class UpstreamConnection implements ResponseReceiver {
       case 'length':
         if (this.#sentBytes > framing.bytes) return this.#refuseBody('longer')
         this.#bodyEnded = this.#sentBytes === framing.bytes
-        return this.#socket.write(chunk)
+        return this.#socket.write(Buffer.from(chunk))
       case 'chunked': {
         this.#withWhatFollows()
-        const results = writeChunk(chunk).map((part) => this.#socket.write(part))
+        const results = writeChunk(Buffer.from(chunk)).map((part) => this.#socket.write(part))
         return results.at(-1) ?? true
       }
       case 'none':

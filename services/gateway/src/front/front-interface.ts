@@ -46,7 +46,7 @@ export type ClientListener = {
 
 /** Where the bytes of an answer go. */
 export type AnswerSink = {
-  /** False: wait for `onAnswerDrain`. The chunk is the sink's from then on. */
+  /** False: wait for `onAnswerDrain`. */
   write(chunk: Buffer): boolean
   end(): void
   /** Ends it so that the client sees that it is not complete. Nothing is called any more. */
@@ -55,6 +55,8 @@ export type AnswerSink = {
 
 /** One request, however it was carried. What is said to a client that is gone is said to nobody. */
 export type FrontRequest = AnswerSink & {
+  /** The chunk is copied: it is the caller's again. */
+  write(chunk: Buffer): boolean
   readonly head: FrontHead
   readonly gone: boolean
   readonly responded: boolean

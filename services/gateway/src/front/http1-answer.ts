@@ -11,32 +11,36 @@ import { contentLengthOf, type ResponseHead } from '@postern/kube-http'
  * - An answer has a date (RFC 9110, 6.6.1): the cluster's, or ours.
  */
 
-export type AnswerFraming = 'none' | 'length' | 'chunked'
+export type AnswerFraming =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'length'; readonly bytes: number }
+  | { readonly kind: 'chunked' }
 
 const CRLF = Buffer.from('\r\n')
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 
 export function framingOf(method: string, head: ResponseHead): AnswerFraming {
   const { status, headers } = head
-  if (method === 'HEAD' || status === 204 || status === 304) return 'none'
-  return typeof contentLengthOf(headers) === 'number' ? 'length' : 'chunked'
+  if (method === 'HEAD' || status === 204 || status === 304) return { kind: 'none' }
+  const bytes = contentLengthOf(headers)
+  return typeof bytes === 'number' ? { kind: 'length', bytes } : { kind: 'chunked' }
 }
 
 /** One character a byte. The lines were checked where they came from. */
 export function writeAnswerHead(
   { status, headers }: ResponseHead,
-  framing: AnswerFraming,
+  { kind }: AnswerFraming,
   facts: { readonly closes: boolean; readonly date: string },
 ): string {
   let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`
   let isDated = false
   for (const [name, value] of headers) {
-    if (isNamed(name, 'content-length') && (framing === 'chunked' || status === 204)) continue
+    if (isNamed(name, 'content-length') && (kind === 'chunked' || status === 204)) continue
     isDated ||= isNamed(name, 'date')
     text += `${name}: ${value}\r\n`
   }
   if (!isDated) text += `Date: ${facts.date}\r\n`
-  if (framing === 'chunked') text += 'Transfer-Encoding: chunked\r\n'
+  if (kind === 'chunked') text += 'Transfer-Encoding: chunked\r\n'
   if (facts.closes) text += 'Connection: close\r\n'
   return `${text}\r\n`
 }
@@ -51,8 +55,8 @@ export function writeSwitchingHead(headers: ResponseHead['headers']): string {
 export const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
 
 /** What goes out for some bytes of a body, in that framing. */
-export function framed(framing: AnswerFraming, chunk: Buffer): readonly (Buffer | string)[] {
-  switch (framing) {
+export function framed({ kind }: AnswerFraming, chunk: Buffer): readonly (Buffer | string)[] {
+  switch (kind) {
     case 'none':
       return []
     case 'length':
@@ -62,8 +66,8 @@ export function framed(framing: AnswerFraming, chunk: Buffer): readonly (Buffer 
   }
 }
 
-export function bodyEnd(framing: AnswerFraming): readonly Buffer[] {
-  return framing === 'chunked' ? [LAST_CHUNK] : []
+export function bodyEnd({ kind }: AnswerFraming): readonly Buffer[] {
+  return kind === 'chunked' ? [LAST_CHUNK] : []
 }
 
 function isNamed(name: string, wanted: string): boolean {

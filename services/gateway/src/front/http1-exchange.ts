@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { HeaderLines, IncomingHead, ResponseHead } from '@postern/kube-http'
-import { BufferPool } from '@postern/mux'
+import { AnswerBatch } from './answer-batch.ts'
 import type { ClientListener, FrontHead, FrontRequest } from './front-interface.ts'
 import { httpDate } from './http-date.ts'
 import {
@@ -28,13 +28,6 @@ export type ExchangeHost = {
   handOver(): Duplex
 }
 
-/** What goes out in one write has at most so many bytes. */
-const BATCH_BYTES = 128 * 1024
-/** Below this a buffer of its own costs less than one that is used again. */
-const SMALL_BYTES = 16 * 1024
-/** Of those that are free, 4 MiB are kept. */
-const batches = new BufferPool(BATCH_BYTES, 32)
-
 /** One request on a connection, and its answer. */
 export class Http1Exchange implements FrontRequest {
   readonly head: FrontHead
@@ -47,13 +40,13 @@ export class Http1Exchange implements FrontRequest {
   #isEnded = false
   #closes = false
   #bodyIsThere: boolean
-  #gathered: (Buffer | string)[] = []
-  #gatheredBytes = 0
+  readonly #batch: AnswerBatch
 
   constructor(incoming: IncomingHead, peer: Peer, host: ExchangeHost) {
     this.head = toFrontHead(incoming, peer)
     this.incoming = incoming
     this.#host = host
+    this.#batch = new AnswerBatch(host.socket)
     this.#bodyIsThere = incoming.lines.bodyBytes === 0
   }
 
@@ -111,7 +104,7 @@ export class Http1Exchange implements FrontRequest {
     if (this.#framing === undefined || this.#isGone || this.#isEnded) return true
     // A chunk of no bytes would be the last.
     if (chunk.length > 0) {
-      for (const part of framed(this.#framing, chunk)) this.#gather(part)
+      for (const part of framed(this.#framing, chunk)) this.#batch.add(part)
       this.#host.flushSoon(this)
     }
     return !this.#host.socket.writableNeedDrain
@@ -119,7 +112,7 @@ export class Http1Exchange implements FrontRequest {
 
   end(): void {
     if (this.#framing === undefined || this.#isGone || this.#isEnded) return
-    for (const part of bodyEnd(this.#framing)) this.#gather(part)
+    for (const part of bodyEnd(this.#framing)) this.#batch.add(part)
     this.#finish(() => this.#onSent())
   }
 
@@ -131,13 +124,14 @@ export class Http1Exchange implements FrontRequest {
     const headers = head.headers.filter(([name]) => name.toLowerCase() !== 'content-length')
     const length = ['Content-Length', String(body.byteLength)] as const
     const framing = this.#begin({ status: head.status, headers: [...headers, length] })
-    if (framing !== 'none') this.#gather(Buffer.from(body.buffer, body.byteOffset, body.byteLength))
+    if (framing.kind !== 'none')
+      this.#batch.add(Buffer.from(body.buffer, body.byteOffset, body.byteLength))
     this.#finish()
   }
 
   switchProtocols(headers: HeaderLines): Duplex {
     if (this.head.upgrade === undefined) throw new Error('a plain request is not an upgrade')
-    this.#framing = 'none'
+    this.#framing = { kind: 'none' }
     this.#isEnded = true
     const { socket } = this.#host
     socket.write(writeSwitchingHead(headers), 'latin1')
@@ -152,25 +146,9 @@ export class Http1Exchange implements FrontRequest {
     this.#host.socket.destroy()
   }
 
-  /** Writes what was gathered. */
+  /** Writes what was said. */
   flush(onSent?: () => void): void {
-    const parts = this.#gathered
-    if (this.#isGone || (parts.length === 0 && onSent === undefined)) return
-    const bytes = this.#gatheredBytes
-    this.#gathered = []
-    this.#gatheredBytes = 0
-    const { socket } = this.#host
-    const [first = ''] = parts
-    if (parts.length === 1) socket.write(first, 'latin1', onSent)
-    else if (bytes <= SMALL_BYTES) {
-      const batch = Buffer.allocUnsafe(bytes)
-      fill(batch, parts)
-      socket.write(batch, onSent)
-    } else {
-      const batch = batches.take()
-      fill(batch, parts)
-      batches.writeTo(socket, batch, bytes, onSent)
-    }
+    if (!this.#isGone) this.#batch.flush(onSent)
   }
 
   // What the connection calls.
@@ -199,10 +177,13 @@ export class Http1Exchange implements FrontRequest {
 
   #begin(head: ResponseHead): AnswerFraming {
     this.#closes ||= this.#host.isLast(this)
-    this.#framing = framingOf(this.head.method, head)
+    const framing = framingOf(this.head.method, head)
     const facts = { closes: this.#closes, date: httpDate() }
-    this.#gather(writeAnswerHead(head, this.#framing, facts))
-    return this.#framing
+    const text = writeAnswerHead(head, framing, facts)
+    this.#batch.expect(text.length + (framing.kind === 'length' ? framing.bytes : 0))
+    this.#batch.add(text)
+    this.#framing = framing
+    return framing
   }
 
   #finish(onSent?: () => void): void {
@@ -219,12 +200,6 @@ export class Http1Exchange implements FrontRequest {
     this.#listener = undefined
     listener?.onSent()
   }
-
-  #gather(part: Buffer | string): void {
-    if (this.#gatheredBytes + part.length > BATCH_BYTES) this.flush()
-    this.#gathered.push(part)
-    this.#gatheredBytes += part.length
-  }
 }
 
 function toFrontHead(incoming: IncomingHead, peer: Peer): FrontHead {
@@ -238,15 +213,5 @@ function toFrontHead(incoming: IncomingHead, peer: Peer): FrontHead {
     remoteAddress: peer.remoteAddress,
     upgrade: incoming.upgrade,
     memory: peer.memory,
-  }
-}
-
-/** One character of a text is one byte. */
-function fill(batch: Buffer, parts: readonly (Buffer | string)[]): void {
-  let at = 0
-  for (const part of parts) {
-    if (typeof part === 'string') batch.write(part, at, 'latin1')
-    else batch.set(part, at)
-    at += part.length
   }
 }

@@ -115,7 +115,7 @@ export class Http2Exchange implements FrontRequest {
   }
 
   write(chunk: Buffer): boolean {
-    return this.#stream.writable ? this.#stream.write(chunk) : true
+    return this.#stream.writable ? this.#stream.write(Buffer.from(chunk)) : true
   }
 
   end(): void {
