@@ -1,7 +1,7 @@
 import type { HeaderLines } from '@postern/kube-http'
 import { expect, test } from 'vitest'
 import { clientLines } from './client-lines.ts'
-import type { ConnectionMemory } from './front-interface.ts'
+import type { ConnectionMemory } from './peer.ts'
 
 const linesOf = (token: string): HeaderLines => [
   ['Host', 'demo.localhost'],
@@ -11,7 +11,7 @@ const linesOf = (token: string): HeaderLines => [
   ['Kubectl-Session', 's-1'],
 ]
 const said = (headers: HeaderLines, memory: ConnectionMemory = {}) =>
-  clientLines({ headers, memory, remoteAddress: '10.0.0.1' })
+  clientLines(headers, { memory, remoteAddress: '10.0.0.1' })
 
 test('what is recorded, believed and forwarded of the lines', () => {
   expect(said([...linesOf('a'), ['Impersonate-User', 'root'], ['X-Other', 'y']])).toMatchObject({

@@ -23,15 +23,14 @@ export type ClientLines = {
   readonly forwarded: EncodedLines
 }
 
-/** Who said them. */
+/** Who says them. */
 type From = {
-  readonly headers: HeaderLines
   readonly remoteAddress: string
   readonly memory: { lines?: ClientLines }
 }
 
 /** Most clients say the same with every request of a connection: that is read once. */
-export function clientLines({ headers, remoteAddress, memory }: From): ClientLines {
+export function clientLines(headers: HeaderLines, { remoteAddress, memory }: From): ClientLines {
   if (memory.lines?.headers === headers) return memory.lines
   memory.lines = {
     headers,

@@ -2,12 +2,9 @@ import type { Duplex } from 'node:stream'
 import type { HeaderLines, ResponseHead, UpgradeProtocol } from '@postern/kube-http'
 import type { ClientLines } from './client-lines.ts'
 
-/** What is remembered from one request of a connection to its next. */
-export type ConnectionMemory = {
-  /** The last token that came, and what its hash is. */
+/** The last token that came on a connection, and what its hash is. */
+export type TokenMemory = {
   token?: { readonly text: string; readonly sha256: string }
-  /** What the last header lines said. */
-  lines?: ClientLines
 }
 
 /** What a client asks: everything that a decision may look at. Nothing here is trusted yet. */
@@ -20,12 +17,12 @@ export type FrontHead = {
   readonly authority: string
   /** SNI of the TLS connection, if the client sent one. */
   readonly serverName: string | undefined
-  /** The same array as that of the request before, where the same was said. */
-  readonly headers: HeaderLines
+  /** The same object as that of the request before, where the same was said. */
+  readonly lines: ClientLines
   readonly remoteAddress: string
   /** Set when the client wants the connection itself. */
   readonly upgrade: UpgradeProtocol | undefined
-  readonly memory: ConnectionMemory
+  readonly memory: TokenMemory
 }
 
 /**

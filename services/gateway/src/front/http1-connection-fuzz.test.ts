@@ -45,8 +45,8 @@ async function serve(pieces: readonly Buffer[], how: readonly Manner[]) {
   const handled: UnderstoodRequest[] = []
   const { client, server, connection, state, malformed } = connect((request) => {
     const manner = how[handled.length % how.length]
-    const { method, target, headers } = request.head
-    const understood = { start: `${method} ${target}`, headers: headers.flat(), body: '' }
+    const { method, target, lines } = request.head
+    const understood = { start: `${method} ${target}`, headers: lines.headers.flat(), body: '' }
     handled.push(understood)
     if (manner !== undefined) deal(request, manner, understood)
   }, IMPATIENT)

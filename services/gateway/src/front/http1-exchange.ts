@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { HeaderLines, IncomingHead, ResponseHead } from '@postern/kube-http'
 import { AnswerBatch } from './answer-batch.ts'
+import { clientLines } from './client-lines.ts'
 import type { ClientListener, FrontHead, FrontRequest } from './front-interface.ts'
 import { httpDate } from './http-date.ts'
 import {
@@ -209,7 +210,7 @@ function toFrontHead(incoming: IncomingHead, peer: Peer): FrontHead {
     target: incoming.target,
     authority: incoming.lines.host,
     serverName: peer.serverName,
-    headers: incoming.lines.headers,
+    lines: clientLines(incoming.lines.headers, peer),
     remoteAddress: peer.remoteAddress,
     upgrade: incoming.upgrade,
     memory: peer.memory,

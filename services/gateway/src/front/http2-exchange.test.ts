@@ -10,6 +10,7 @@ import {
 } from 'node:http2'
 import { Duplex } from 'node:stream'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { clientLines } from './client-lines.ts'
 import { Http2Exchange } from './http2-exchange.ts'
 import { settle } from './testing.ts'
 
@@ -19,7 +20,7 @@ const HEAD = {
   target: '/api',
   authority: 'demo.localhost',
   serverName: 'demo.localhost',
-  headers: [],
+  lines: clientLines([], { remoteAddress: '10.0.0.1', memory: {} }),
   remoteAddress: '10.0.0.1',
   upgrade: undefined,
   memory: {},

@@ -11,13 +11,14 @@ import {
   type ResponseHead,
   toHeaderLines,
 } from '@postern/kube-http'
+import { clientLines } from './client-lines.ts'
 import type { ClientListener, FrontHead, FrontRequest } from './front-interface.ts'
 import type { Peer } from './peer.ts'
 
 /** The head of an h2 stream, or what is wrong with it. nghttp2 has checked the syntax. */
 export function parseHttp2Head(
   rawHeaders: readonly string[],
-  { serverName, remoteAddress, memory }: Peer,
+  peer: Peer,
 ): { head: FrontHead } | { error: string; status: number } {
   const pseudo = new Map<string, string>()
   const lines: [string, string][] = []
@@ -38,14 +39,16 @@ export function parseHttp2Head(
     return { status: 400, error: 'Host and :authority must agree' }
   }
   if (hosts.length > 1) return { status: 400, error: 'there is more than one Host header' }
-  const before = memory.lines?.headers
+  const { serverName, remoteAddress, memory } = peer
+  const before = memory.lines
   const head: FrontHead = {
     protocol: 'h2',
     method,
     target,
     authority,
     serverName,
-    headers: before !== undefined && areSame(before, lines) ? before : lines,
+    lines:
+      before !== undefined && areSame(before.headers, lines) ? before : clientLines(lines, peer),
     remoteAddress,
     upgrade: undefined,
     memory,

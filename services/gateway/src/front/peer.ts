@@ -1,5 +1,6 @@
 import type { TLSSocket } from 'node:tls'
-import type { ConnectionMemory } from './front-interface.ts'
+import type { ClientLines } from './client-lines.ts'
+import type { TokenMemory } from './front-interface.ts'
 
 /** Who a connection is from and whom it asked for: the same for all its requests. */
 export type Peer = {
@@ -7,6 +8,12 @@ export type Peer = {
   /** SNI in lower case. */
   readonly serverName: string | undefined
   readonly memory: ConnectionMemory
+}
+
+/** What is remembered from one request of a connection to its next. */
+export type ConnectionMemory = TokenMemory & {
+  /** What the last header lines said. */
+  lines?: ClientLines
 }
 
 export function peerOf(socket: TLSSocket): Peer {

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { createDecider, type Snapshot } from '@postern/access'
+import type { HeaderLines } from '@postern/kube-http'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { clientLines } from '../front/client-lines.ts'
 import type { FrontHead } from '../front/front-interface.ts'
 import { type AdmissionView, admit } from './admit.ts'
 
@@ -57,6 +59,9 @@ function view(changes: Partial<AdmissionView> & { expiresAt?: string } = {}): Ad
   }
 }
 
+const saying = (...headers: HeaderLines) =>
+  clientLines(headers, { remoteAddress: '10.0.0.1', memory: {} })
+
 function head(changes: Partial<FrontHead> = {}): FrontHead {
   return {
     protocol: 'h2',
@@ -64,7 +69,7 @@ function head(changes: Partial<FrontHead> = {}): FrontHead {
     target: '/api/v1/namespaces/team/pods',
     authority: 'demo.gw.example.com',
     serverName: 'demo.gw.example.com',
-    headers: [['authorization', `Bearer ${token}`]],
+    lines: saying(['authorization', `Bearer ${token}`]),
     remoteAddress: '10.0.0.1',
     upgrade: undefined,
     memory: {},
@@ -87,7 +92,7 @@ test('what a grant allows is admitted, with the caller, the grant and the canoni
 
 test.each([
   { name: 'a lost lease', changes: {}, of: { leaseValid: () => false }, code: 503 },
-  { name: 'no token', changes: { headers: [] }, of: {}, code: 401 },
+  { name: 'no token', changes: { lines: saying() }, of: {}, code: 401 },
   { name: 'an expired token', changes: {}, of: { expiresAt: '2026-05-01T12:00:00Z' }, code: 401 },
   { name: 'a token whose end cannot be read', changes: {}, of: { expiresAt: 'never' }, code: 401 },
   {
@@ -130,10 +135,7 @@ test.each([
   {
     name: 'a claimed identity',
     changes: {
-      headers: [
-        ['authorization', `Bearer ${token}`],
-        ['Impersonate_User', 'x'],
-      ] as const,
+      lines: saying(['authorization', `Bearer ${token}`], ['Impersonate_User', 'x']),
     },
     of: {},
     code: 403,

@@ -14,7 +14,6 @@ import {
 } from '@postern/access'
 import { Rejection } from '@postern/errors'
 import { canonicalTarget } from '@postern/kube-http'
-import { clientLines } from '../front/client-lines.ts'
 import type { FrontHead } from '../front/front-interface.ts'
 import { authenticate, type Caller, type TokenView } from './authenticate.ts'
 import {
@@ -93,7 +92,7 @@ export function admit(head: FrontHead, view: AdmissionView, at: Date): Admission
   const wrongMethod = checkMethod(head, info)
   if (wrongMethod !== undefined) return refuse(wrongMethod, known)
 
-  const identity = clientLines(head).identityHeader
+  const identity = head.lines.identityHeader
   if (identity !== undefined) return refuse(identityHeader(identity), known)
 
   const snapshot = view.snapshot()

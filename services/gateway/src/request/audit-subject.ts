@@ -1,6 +1,5 @@
 import type { Positions } from '@postern/replica'
 import { type Annotations, type AuditSubject, redactTarget } from '../audit/record.ts'
-import { clientLines } from '../front/client-lines.ts'
 import type { FrontHead } from '../front/front-interface.ts'
 import type { Known } from './admit.ts'
 
@@ -20,8 +19,8 @@ type Order = {
 /** What every record of a request says. */
 export function auditSubject(order: Order): AuditSubject {
   const { auditId, receivedAt, head, known, session } = order
+  const { lines } = head
   const { caller, info, decision, rewritten } = known
-  const lines = clientLines(head)
   return {
     auditId,
     receivedAt,

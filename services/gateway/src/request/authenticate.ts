@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Snapshot } from '@postern/access'
 import type { KnownToken } from '@postern/replica'
-import { clientLines } from '../front/client-lines.ts'
 import type { FrontHead } from '../front/front-interface.ts'
 import { type Refusal, refusals, tokenExpired } from './refusal.ts'
 
@@ -24,12 +23,11 @@ export type TokenView = {
 const TOKEN = /^ptk_[A-Za-z0-9_-]{43}$/
 
 export function authenticate(
-  head: Pick<FrontHead, 'headers' | 'memory' | 'remoteAddress'>,
+  { lines, memory }: Pick<FrontHead, 'lines' | 'memory'>,
   view: TokenView,
   at: Date,
 ): Caller | { refusal: Refusal } {
-  const { memory } = head
-  const { presented } = clientLines(head)
+  const { presented } = lines
   if (presented.kind === 'none') return { refusal: refusals.noToken }
   if (presented.kind === 'malformed') return { refusal: refusals.malformedToken }
   // Most connections are one user's.

@@ -5,7 +5,6 @@ import type { Log } from '@postern/telemetry'
 import { parseTraceparent, startSpan, toTraceparent } from '@postern/telemetry'
 import type { AuditSubject } from '../audit/record.ts'
 import type { Recorder } from '../audit/recorder.ts'
-import { clientLines } from '../front/client-lines.ts'
 import type { FrontRequest, RequestHandler } from '../front/front-interface.ts'
 import type { RequestLimiter } from '../limits/request-limits.ts'
 import { answerSelfReview, type SelfReviewNeeds } from '../self-review/answer-self-review.ts'
@@ -76,7 +75,7 @@ class RequestRun implements ForwardListener {
     this.#needs = needs
     this.#receivedAt = needs.now()
     this.#step = startSpan('gateway.request', {
-      parent: parseTraceparent(clientLines(request.head).traceparent),
+      parent: parseTraceparent(request.head.lines.traceparent),
       kind: 'server',
       attributes: { 'postern.audit_id': this.#auditId, 'http.request.method': request.head.method },
     })

@@ -80,7 +80,7 @@ async function answerTo(order: Order, needs: SelfReviewNeeds): Promise<Answer> {
   const read = await content
   if ('refusal' in read) return read
   // Where nothing is said kube-apiserver reads JSON.
-  const contentType = headerValue(order.request.head.headers, 'content-type') ?? JSON_TYPE
+  const contentType = headerValue(order.request.head.lines.headers, 'content-type') ?? JSON_TYPE
   const question = { content: read.body, contentType }
   const asking = { ...order, gone }
   return info.resource === 'selfsubjectaccessreviews'

@@ -1,4 +1,5 @@
 import { createDecider, type Decider, type Snapshot } from '@postern/access'
+import { clientLines } from '../../../../services/gateway/src/front/client-lines.ts'
 import type { FrontHead } from '../../../../services/gateway/src/front/front-interface.ts'
 import type { AdmissionView } from '../../../../services/gateway/src/request/admit.ts'
 import { BENCH_CLUSTER, POPULATION, USERS_WITH_TOKENS } from '../stacks/population.ts'
@@ -44,20 +45,24 @@ export function gatewayView(now: Date): GatewayView {
 }
 
 function headWith(token: string): FrontHead {
+  const peer = { remoteAddress: '127.0.0.1', memory: {} }
   return {
     protocol: 'http/1.1',
     method: 'GET',
     target: `/clusters/${BENCH_CLUSTER.name}${PATH}`,
     authority: '127.0.0.1:8443',
     serverName: undefined,
-    headers: [
-      ['Host', '127.0.0.1:8443'],
-      ['User-Agent', 'kubectl/v1.35.4 (linux/amd64) kubernetes/0000000'],
-      ['Accept', 'application/json, */*'],
-      ['Authorization', `Bearer ${token}`],
-    ],
-    remoteAddress: '127.0.0.1',
+    lines: clientLines(
+      [
+        ['Host', '127.0.0.1:8443'],
+        ['User-Agent', 'kubectl/v1.35.4 (linux/amd64) kubernetes/0000000'],
+        ['Accept', 'application/json, */*'],
+        ['Authorization', `Bearer ${token}`],
+      ],
+      peer,
+    ),
+    remoteAddress: peer.remoteAddress,
     upgrade: undefined,
-    memory: {},
+    memory: peer.memory,
   }
 }
