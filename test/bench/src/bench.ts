@@ -138,7 +138,7 @@ function report(results: Results, { json = REPORT, from, writeDocs: isForDocs }:
     writeFileSync(json, `${JSON.stringify(results, undefined, 2)}\n`)
     say(`in full: ${json}`)
   }
-  if (isForDocs) writeDocs(results)
+  if (isForDocs) for (const line of writeDocs(results)) say(line)
 }
 
 /** For a profiler, or a load of one's own. */

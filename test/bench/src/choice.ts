@@ -15,8 +15,8 @@ export type Choice = {
   readonly stacks: ReadonlySet<StackName>
 }
 
-const WORK = 'work'
-const SCALE = 'scale'
+export const WORK = 'work'
+export const SCALE = 'scale'
 
 /** @throws UsageError for a line or a stack that there is not */
 export function chooseLines({ only, stacks }: Pick<Options, 'only' | 'stacks'>): Choice {

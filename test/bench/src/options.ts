@@ -11,7 +11,7 @@ export const HELP = `npm run bench: Postern as it ships beside its peers, on thi
   npm run bench -- --only scale --scale-minutes 15
                                       how long users are added to clusters for (2)
   npm run bench -- --json FILE        where all figures go (.postern-bench/bench.json)
-  npm run bench -- --write-docs       puts them into docs/ as well
+  npm run bench -- --write-docs       puts them into docs/ as well, where it has measured all of a document
   npm run bench -- --from FILE        measures nothing, takes the figures of an earlier run
   npm run bench -- --hold             starts everything, says how to reach it, waits for Ctrl-C
 
