@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { MuxStream } from './api.ts'
+import type { MuxSession, MuxStream } from './api.ts'
 import { createMuxSession } from './session.ts'
-import { accepted, listen, sendAll, until } from './testing.ts'
+import { accepted, listen, sendAll } from './testing.ts'
 
 const server = createServer()
 
@@ -40,8 +40,9 @@ test('what was read is good for the call only', async () => {
   send(pair.client.open(Buffer.from('a head')), 1024 * 1024)
   const { stream, head } = await arrives
   const kept: Buffer[] = []
-  const heard = listen(stream, { onData: (chunk) => kept.push(chunk) })
-  await until(() => heard.ended)
+  await new Promise<void>((onEnd) => {
+    listen(stream, { onData: (chunk) => kept.push(chunk), onEnd })
+  })
   expect(head.toString()).toBe('a head')
   expect(kept.some(({ length }) => length === 0)).toBe(true)
 })
@@ -51,39 +52,48 @@ test('what waits for a reader arrives byte for byte, whenever it reads', async (
   await fc.assert(
     fc.asyncProperty(sizes, fc.integer({ min: 1, max: 9 }), async (lengths, pauseEvery) => {
       using pair = await createSocketPair()
-      const bodies = new Map<string, Buffer[]>()
-      let ended = 0
-      pair.server.onStream((stream, head) => {
-        const id = head.toString()
-        const parts: Buffer[] = []
-        bodies.set(id, parts)
-        stream.pause()
-        stream.receive({
-          onData(chunk) {
-            parts.push(Buffer.from(chunk))
-            if (parts.length % pauseEvery !== 0) return
-            stream.pause()
-            setImmediate(() => stream.resume())
-          },
-          onEnd: () => {
-            ended += 1
-          },
-          onClose() {},
-        })
-        setImmediate(() => stream.resume())
-      })
+      const bodies = receiveAll(pair.server, lengths.length, pauseEvery)
       for (const [index, length] of lengths.entries()) {
         send(pair.client.open(Buffer.from(String(index))), length)
       }
-      await until(() => ended === lengths.length)
+      const arrived = await bodies
       for (const [index, length] of lengths.entries()) {
-        const whole = Buffer.concat(bodies.get(String(index)) ?? [])
-        expect(whole.equals(sent(length))).toBe(true)
+        expect(arrived.get(String(index))?.equals(sent(length))).toBe(true)
       }
     }),
     { numRuns: 30 },
   )
 })
+
+/** The bodies of so many streams, by their heads. Each is paused again and again. */
+function receiveAll(
+  session: MuxSession,
+  streams: number,
+  pauseEvery: number,
+): Promise<ReadonlyMap<string, Buffer>> {
+  const bodies = new Map<string, Buffer>()
+  return new Promise((resolve) => {
+    session.onStream((stream, head) => {
+      const id = head.toString()
+      const parts: Buffer[] = []
+      const pauseAWhile = () => {
+        stream.pause()
+        setImmediate(() => stream.resume())
+      }
+      pauseAWhile()
+      listen(stream, {
+        onData(chunk) {
+          parts.push(Buffer.from(chunk))
+          if (parts.length % pauseEvery === 0) pauseAWhile()
+        },
+        onEnd() {
+          bodies.set(id, Buffer.concat(parts))
+          if (bodies.size === streams) resolve(bodies)
+        },
+      })
+    })
+  })
+}
 
 const CHUNK_BYTES = 30_000
 
