@@ -29,10 +29,11 @@ export class AnswerBatch {
   /** One character of a text is one byte. What fills a batch is written at once. */
   add(part: Buffer | string): void {
     const batch = this.#withRoom(part.length)
-    if (typeof part !== 'string') this.#copy(part)
-    else if (part.length <= batch.length - this.#used) {
+    if (typeof part === 'string' && part.length <= batch.length - this.#used) {
       this.#used += batch.write(part, this.#used, 'latin1')
-    } else this.#copy(Buffer.from(part, 'latin1'))
+    } else {
+      this.#copy(typeof part === 'string' ? Buffer.from(part, 'latin1') : part)
+    }
   }
 
   /** Writes what waits. `onSent` is called behind it, also where nothing waits. */

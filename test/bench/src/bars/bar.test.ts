@@ -2,23 +2,12 @@ import { expect, test } from 'vitest'
 import type { LoadRun } from '../lines/measure-loads.ts'
 import type { Results } from '../results.ts'
 import type { StackName } from '../stacks/stack.ts'
+import { NOTHING_MEASURED } from '../testing.ts'
 import { type Bar, judge } from './bar.ts'
 import { addedP50, loadRatios } from './figures.ts'
 
 const results: Results = {
-  startedAt: '2026-01-01T00:00:00Z',
-  minutes: 1,
-  machine: {
-    processors: '2',
-    memoryGiB: 8,
-    system: 'linux',
-    node: 'v24',
-    go: 'go1.26',
-    loadBefore: 0,
-    openFilesMax: 1024,
-  },
-  rounds: 2,
-  quick: false,
+  ...NOTHING_MEASURED,
   loads: [
     run('direct', 1, { p50Micros: 100 }),
     run('postern', 1, { perSecond: 200, p50Micros: 150 }),
@@ -28,12 +17,6 @@ const results: Results = {
     run('go-tunnel-2', 2, { perSecond: 10, p50Micros: 1_400 }),
     run('postern', 3, { perSecond: 1_000 }),
   ],
-  watches: [],
-  work: [],
-  neighbours: [],
-  scale: [],
-  notes: [],
-  failures: [],
 }
 
 test('a ratio is that of one round: a round without the peer has none', () => {
