@@ -6,11 +6,13 @@ import type { LogFollower } from './follow-log.ts'
 import { isLeaseValid, LEASE_MS, leaseAnswered, leaseAsked, NO_LEASE } from './lease-state.ts'
 import { createWaker } from './waker.ts'
 
+type RenewingClient = Pick<EventLogClient, 'renewLease'>
+
 export type HoldLeaseOptions = {
   /** Whose log: "policy". */
   readonly service: string
-  /** Ways to its owner that share nothing: it is asked by each, and the answer of one is enough. */
-  readonly paths: Paths<Pick<EventLogClient, 'renewLease'>>
+  /** Ways to its owner that share nothing: the answer by one of them is enough. */
+  readonly paths: Paths<RenewingClient>
   readonly follower: Pick<LogFollower, 'position' | 'reach'>
   readonly log: Log
   /** Milliseconds on a clock that never goes back: `createLeaseClock()`. */
@@ -32,6 +34,8 @@ export type Lease = {
 }
 
 const RENEW_MS = 500
+/** An answer that is not there by then is asked for by the other paths: they have more than half a lease for theirs. */
+const LATE_MS = 250
 const WATCH_MS = 50
 /** When the reader was behind it asks again once it has caught up, but not for ever. */
 const AT_ONCE_MAX = 3
@@ -39,7 +43,8 @@ const AT_ONCE_MAX = 3
 /**
  * Proves, again every half second, that the follower has applied everything. Only the owner itself can
  * say so, over mutual TLS: an answer that another could forge would hide a revocation. It is asked by
- * independent paths at once, so that no connection that hangs costs the lease.
+ * independent paths in turn, and by the others as well where one fails or is late, so that no connection
+ * that hangs costs the lease.
  */
 export function holdLease(options: HoldLeaseOptions): Lease {
   const { service, paths, follower, now } = options
@@ -50,6 +55,7 @@ export function holdLease(options: HoldLeaseOptions): Lease {
   /** Who waits to know, and since when. */
   const waiting = new Map<(isConfirmed: boolean) => void, number>()
   let lease = NO_LEASE
+  let turns = 0
   let wasValid = false
 
   const valid = (): boolean =>
@@ -79,18 +85,16 @@ export function holdLease(options: HoldLeaseOptions): Lease {
     }
   }
 
-  const renew = async (client: Pick<EventLogClient, 'renewLease'>): Promise<void> => {
+  const renew = async (client: RenewingClient, answers: () => void): Promise<void> => {
     for (let tried = 0; tried < AT_ONCE_MAX && !stopping.signal.aborted; tried += 1) {
       const nonce = randomUUID()
       const { epoch, pos: applied } = follower.position()
       lease = leaseAsked(lease, nonce, now())
       const answer = await client.renewLease(
         { epoch, applied, nonce },
-        {
-          deadlineMs: LEASE_MS,
-          signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(LEASE_MS)]),
-        },
+        { deadlineMs: LEASE_MS, signal: stopping.signal },
       )
+      answers()
       const answered = leaseAnswered(lease, answer, follower.position(), now())
       lease = answered.lease
       watch()
@@ -99,16 +103,30 @@ export function holdLease(options: HoldLeaseOptions): Lease {
     }
   }
 
-  const renewAgain = (): void => {
-    for (const client of paths) {
-      renew(client).catch((error: unknown) => {
-        log.debug({ error: messageOf(error) }, 'a lease was not renewed')
-      })
+  const renewBy = async (client: RenewingClient, answers: () => void): Promise<void> => {
+    try {
+      await renew(client, answers)
+    } catch (error) {
+      log.debug({ error: messageOf(error) }, 'a lease was not renewed')
     }
   }
 
-  renewAgain()
-  const renewing = setInterval(renewAgain, RENEW_MS)
+  const renewAgain = async (): Promise<void> => {
+    const client = paths[turns % paths.length] ?? paths[0]
+    turns += 1
+    const others = paths.filter((path) => path !== client)
+    const askOthers = (): void => {
+      for (const other of others.splice(0)) void renewBy(other, () => undefined)
+    }
+    const late = setTimeout(askOthers, LATE_MS)
+    await renewBy(client, () => others.splice(0))
+    clearTimeout(late)
+    // None is left where it answered.
+    askOthers()
+  }
+
+  void renewAgain()
+  const renewing = setInterval(() => void renewAgain(), RENEW_MS)
   const watching = setInterval(watch, WATCH_MS)
 
   return {

@@ -7,7 +7,6 @@ import { createHeadWatch } from './head-watch.ts'
 import { LEASE_MS } from './lease-state.ts'
 import { createLogFeed } from './log-feed.ts'
 import { type Head, readHead, readLog } from './log-table.ts'
-import { pause } from './pause.ts'
 import type { RebuildReport } from './rebuild-report.ts'
 import { shareReads } from './share-reads.ts'
 import { toRecordedEvent } from './wire.ts'
@@ -99,15 +98,15 @@ export function serveLog(needs: {
 
 /** One connection that hangs must not hold up those who ask later. */
 async function withinLease<Value>(reading: Promise<Value>): Promise<Value> {
-  const late = new AbortController()
-  const tooLate = async (): Promise<never> => {
-    await pause(LEASE_MS, late.signal)
-    throw new Error('PostgreSQL did not answer within the time of a lease')
-  }
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<never>((_, reject) => {
+    const message = 'PostgreSQL did not answer within the time of a lease'
+    timer = setTimeout(() => reject(new Error(message)), LEASE_MS)
+  })
   try {
-    return await Promise.race([reading, tooLate()])
+    return await Promise.race([reading, tooLate])
   } finally {
-    late.abort()
+    clearTimeout(timer)
   }
 }
 

@@ -12,11 +12,17 @@ import {
 /** A service's own Prometheus registry. Each metric is declared once, in its `signals.ts`. */
 export type Metrics = Registry
 
+/** Each look wakes a process that may have nothing else to do. */
+const EVENT_LOOP_LOOK_MS = 100
+
 /** `ofProcess` adds CPU, memory and event loop; several services in one process need it once. */
 export function createMetrics(service: string, options: { ofProcess?: boolean } = {}): Metrics {
   const registry = new Registry()
   registry.setDefaultLabels({ service })
-  if (options.ofProcess === true) collectDefaultMetrics({ register: registry })
+  if (options.ofProcess === true) {
+    const eventLoopMonitoringPrecision = EVENT_LOOP_LOOK_MS
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision })
+  }
   return registry
 }
 
