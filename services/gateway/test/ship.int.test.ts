@@ -61,7 +61,7 @@ test('every record arrives once and in order, whatever is lost, repeated or rest
         let spool = await open()
         let shipping = ship(spool, ingest)
         for (const [index, record] of expected.entries()) {
-          await spool.append(Buffer.from(record))
+          await spool.append(record)
           if (index !== count >> 1) continue
           await shipping.stop(0)
           await spool.close()
@@ -82,7 +82,7 @@ test('every record arrives once and in order, whatever is lost, repeated or rest
 test('nothing is forgotten that is not stored', async () => {
   const spool = await open()
   const shipping = ship(spool, sequencer(() => 'before').ingest)
-  for (let index = 0; index < 20; index += 1) await spool.append(Buffer.from('kept'))
+  for (let index = 0; index < 20; index += 1) await spool.append('kept')
   await eventually(() => shipping.failing, 'delivery fails')
   expect(spool.size.unshipped).toBe(20)
   await shipping.stop(0)
@@ -98,7 +98,7 @@ test('nothing is forgotten that is not stored', async () => {
 test('a disk that has lost records is noticed: their numbers are not used a second time', async () => {
   const spool = await open()
   const shipping = ship(spool, { append: async () => ({ stored: 1000n }) })
-  await spool.append(Buffer.from('one'))
+  await spool.append('one')
   await eventually(() => shipping.failing, 'delivery stops')
   expect(spool.size.unshipped).toBe(1)
   await shipping.stop(0)

@@ -14,8 +14,7 @@ export type AuditSubject = {
     readonly userId: string
     readonly groups: readonly string[]
   }
-  readonly remoteAddress: string
-  readonly userAgent: string | undefined
+  readonly client: AuditClient
   readonly objectRef?: {
     readonly resource: string
     readonly subresource: string
@@ -24,10 +23,20 @@ export type AuditSubject = {
     readonly apiGroup: string
     readonly apiVersion: string
   }
-  /** Without the domain: `cluster`, `decision`, ... Empty ones are left out. A stage adds others. */
+  readonly decision: 'allow' | 'deny'
+  /** Without the domain: `method`, `upgrade`, ... Empty ones are left out. A stage adds others. */
   readonly annotations: Annotations
   /** More of them, which many records say alike. */
   readonly standing?: Annotations
+}
+
+/** What the requests of a connection have in common, as a rule: then it is the same object in all of them. */
+type AuditClient = {
+  readonly remoteAddress: string
+  readonly userAgent?: string | undefined
+  readonly kubectlCommand?: string | undefined
+  readonly kubectlSession?: string | undefined
+  readonly auditId?: string | undefined
 }
 
 export type Annotations = Readonly<Record<string, string | undefined>>
@@ -45,43 +54,45 @@ const ANNOTATION_CHARACTERS_MAX = 1024
 const GROUPS_MAX = 200
 const NAME_CHARACTERS_MAX = 512
 
-/** One audit.k8s.io/v1 Event in JSON, at most RECORD_BYTES_MAX bytes. */
-export function auditRecord(subject: AuditSubject, stage: AuditStage): Buffer {
+/** One audit.k8s.io/v1 Event in JSON, at most RECORD_BYTES_MAX bytes of UTF-8. */
+export function auditRecord(subject: AuditSubject, stage: AuditStage): string {
   const uri = redactTarget(subject.target)
   const whole = encode(subject, stage, uri)
-  if (whole.length <= RECORD_BYTES_MAX) return whole
+  // A character takes three bytes at most.
+  if (3 * whole.length <= RECORD_BYTES_MAX) return whole
+  const bytes = Buffer.byteLength(whole)
+  if (bytes <= RECORD_BYTES_MAX) return whole
   // Only a request URI can be this long: everything else is bounded above. As kube-apiserver does,
   // say that the record is not whole. A character takes six bytes of JSON at most.
-  const others = whole.length - Buffer.byteLength(JSON.stringify(uri))
+  const others = bytes - Buffer.byteLength(JSON.stringify(uri))
   const room = Math.max(0, Math.floor((RECORD_BYTES_MAX - others - 200) / 6))
   return encode(subject, stage, uri.slice(0, room), true)
 }
 
-/** The text is put together by hand: for what is the same in every record, that costs a third. */
+/**
+ * The text is put together by hand, from as few pieces as may be: what many records share is one piece of
+ * all of them. The decision comes last, for every record has one.
+ */
 function encode(
   subject: AuditSubject,
   { stage, at, response, annotations }: AuditStage,
   requestURI: string,
   isTruncated = false,
-): Buffer {
-  const { user, objectRef, remoteAddress, userAgent } = subject
-  let text =
-    `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata",` +
-    `"auditID":${json(subject.auditId)},"stage":"${stage}","requestURI":${json(requestURI)},` +
-    `"verb":${json(cut(subject.verb, 64))},"user":${user === undefined ? '{}' : once(user, userText)},` +
-    `"sourceIPs":${remoteAddress === '' ? '[]' : `[${json(remoteAddress)}]`}`
-  if (userAgent !== undefined) {
-    text += `,"userAgent":${json(userAgent.slice(0, USER_AGENT_CHARACTERS_MAX))}`
-  }
-  if (objectRef !== undefined) text += `,"objectRef":${objectRefText(objectRef)}`
-  if (response !== undefined) text += `,"responseStatus":${responseText(response)}`
-  text +=
-    `,"requestReceivedTimestamp":"${toMicroTime(subject.receivedAt)}"` +
-    `,"stageTimestamp":"${toMicroTime(at)}","annotations":{`
-  const standing = subject.standing === undefined ? '' : once(subject.standing, annotationsText)
-  const facts = standing + annotationsText(subject.annotations) + annotationsText(annotations)
-  const marks = isTruncated ? `${facts}"audit.k8s.io/truncated":"true",` : facts
-  return Buffer.from(`${text}${marks.slice(0, -1)}}}`)
+): string {
+  const { auditId, verb, objectRef, receivedAt, user, client, standing, decision } = subject
+  return (
+    `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"${auditId}",` +
+    `"stage":"${stage}","requestURI":${json(requestURI)},"verb":${json(cut(verb, 64))}` +
+    (objectRef === undefined ? '' : `,"objectRef":${objectRefText(objectRef)}`) +
+    (response === undefined ? '' : `,"responseStatus":${responseText(response)}`) +
+    `,"requestReceivedTimestamp":"${toMicroTime(receivedAt)}","stageTimestamp":"${toMicroTime(at)}"` +
+    `,"user":${user === undefined ? '{}' : once(user, userText)}${once(client, clientText)}` +
+    (standing === undefined ? '' : once(standing, annotationsText)) +
+    annotationsText(subject.annotations) +
+    (annotations === undefined ? '' : annotationsText(annotations)) +
+    (isTruncated ? '"audit.k8s.io/truncated":"true",' : '') +
+    `"postern.dev/decision":"${decision}"}}`
+  )
 }
 
 /** Values of query keys that carry secrets never reach a record. Command lines stay: they are wanted. */
@@ -144,6 +155,22 @@ function userText({ userName, userId, groups }: NonNullable<AuditSubject['user']
   return `{"username":${name},"uid":${json(userId)},"groups":[${names.join(',')}]}`
 }
 
+/** From the addresses on to where annotations follow. */
+function clientText(client: AuditClient): string {
+  const { remoteAddress, userAgent } = client
+  const agent = userAgent?.slice(0, USER_AGENT_CHARACTERS_MAX)
+  const annotations = {
+    'kubectl-command': client.kubectlCommand,
+    'kubectl-session': client.kubectlSession,
+    'client-audit-id': client.auditId,
+  }
+  return (
+    `,"sourceIPs":${remoteAddress === '' ? '[]' : `[${json(remoteAddress)}]`}` +
+    (agent === undefined ? '' : `,"userAgent":${json(agent)}`) +
+    `,"annotations":{${annotationsText(annotations)}`
+  )
+}
+
 function objectRefText(ref: NonNullable<AuditSubject['objectRef']>): string {
   const { resource, namespace, name, apiGroup, apiVersion, subresource } = ref
   return (
@@ -168,7 +195,7 @@ function responseText({ code, reason, message }: NonNullable<AuditStage['respons
 }
 
 /** Each with a comma behind it. */
-function annotationsText(facts: Annotations = {}): string {
+function annotationsText(facts: Annotations): string {
   let text = ''
   for (const name in facts) {
     const value = facts[name]

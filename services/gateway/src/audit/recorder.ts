@@ -58,9 +58,9 @@ export function createRecorder(needs: {
         receivedAt: now(),
         target: '',
         verb: '',
-        remoteAddress,
-        userAgent: undefined,
-        annotations: { decision: 'deny', reason: `malformed request: ${problem}`, gateway },
+        client: { remoteAddress },
+        decision: 'deny',
+        annotations: { reason: `malformed request: ${problem}`, gateway },
       }
       noteAnonymous(subject, { stage: 'ResponseComplete', response: { code: 400 } })
     },

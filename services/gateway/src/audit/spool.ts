@@ -1,7 +1,7 @@
 import { open, rm } from 'node:fs/promises'
 import { createRecentItems } from '@postern/eventing'
 import { type Cursor, passOver, readRun } from './read-spool.ts'
-import { encodeRun, RECORD_BYTES_MAX, type SpooledRun } from './spool-frame.ts'
+import { FrameGroup, type SpooledRun } from './spool-frame.ts'
 import { createSegment, recoverSpool, type Segment } from './spool-recovery.ts'
 
 /** Audit records on this machine's disk until the audit service has them. */
@@ -11,11 +11,11 @@ export type Spool = {
   readonly recovered: { readonly tornBytes: number; readonly damaged: readonly string[] }
   /**
    * Resolves when the record is on the disk for good.
-   * @throws SpoolFullError, SpoolBrokenError
+   * @throws SpoolFullError, SpoolBrokenError; RangeError for a record of more than RECORD_BYTES_MAX bytes
    */
-  append(record: Buffer): Promise<void>
+  append(record: string): Promise<void>
   /** The same without haste: it goes with others, a few milliseconds later. Calls back only if it is lost. */
-  put(record: Buffer, onLost: (error: Error) => void): void
+  put(record: string, onLost: (error: Error) => void): void
   /** Whether a new request that must not run unrecorded may start. */
   hasRoom(): boolean
   /** The next run of records after the last one read, all of them durable. Waits for one. */
@@ -40,14 +40,16 @@ class SpoolBrokenError extends Error {
   override readonly name = 'SpoolBrokenError'
 }
 
-type Pending = {
-  readonly record: Buffer
-  readonly onWritten?: () => void
-  readonly onLost: (error: Error) => void
-}
+/** Who waits for a record. */
+type Pending = { readonly onWritten?: () => void; readonly onLost: (error: Error) => void }
+
+/** What is written together. */
+type Group = { readonly frames: FrameGroup; readonly pending: Pending[] }
 
 const SEGMENT_BYTES_MAX = 8 * 1024 * 1024
 const GROUP_RECORDS_MAX = 512
+const GROUP_BYTES_MAX = 1024 * 1024
+const GROUP_BYTES_MIN = 4 * 1024
 const QUEUED_RECORDS_MAX = 20_000
 /** How long what has no haste waits for others, and for how many. */
 const GATHER_MS = 20
@@ -67,7 +69,11 @@ export async function openSpool(settings: {
   let active = lastOf(segments)
   let file = await open(active.path, 'a')
   const recent = createRecentItems<Buffer>({ bytesOf: (record) => record.length })
-  let queue: Pending[] = []
+  /** Oldest first. Only the last one takes records. */
+  const queue: Group[] = []
+  let queued = 0
+  /** The next group has as much room to begin with as the one before took. */
+  let groupBytes = GROUP_BYTES_MIN
   let flushing: Promise<void> | undefined
   let gathering: NodeJS.Timeout | undefined
   /** What is queued is to be written now, also behind a write that is under way. */
@@ -83,23 +89,31 @@ export async function openSpool(settings: {
 
   async function flushAll(): Promise<void> {
     while (isDue && broken === undefined) {
-      const group = queue.splice(0, GROUP_RECORDS_MAX)
+      const group = nextGroup()
       // What arrives from here on has a time of its own.
       isDue = queue.length > 0
-      if (group.length === 0) break
+      if (group === undefined) break
       try {
-        await writeGroup(group.map(({ record }) => record))
-        for (const { onWritten } of group) onWritten?.()
+        await writeGroup(group)
+        for (const { onWritten } of group.pending) onWritten?.()
         wake()
       } catch (cause) {
         const error = cause instanceof Error ? cause : new Error('writing to the spool', { cause })
-        for (const { onLost } of group) onLost(error)
+        for (const { onLost } of group.pending) onLost(error)
       }
     }
     if (broken !== undefined) {
-      for (const { onLost } of queue.splice(0)) onLost(new SpoolBrokenError(broken))
+      for (let group = nextGroup(); group !== undefined; group = nextGroup()) {
+        for (const { onLost } of group.pending) onLost(new SpoolBrokenError(broken))
+      }
     }
     flushing = undefined
+  }
+
+  function nextGroup(): Group | undefined {
+    const group = queue.shift()
+    queued -= group?.pending.length ?? 0
+    return group
   }
 
   /** Writes what is queued: at once, or behind what is being written. */
@@ -110,20 +124,34 @@ export async function openSpool(settings: {
     flushing ??= Promise.resolve().then(flushAll)
   }
 
-  /** Why a record cannot even wait to be written. */
-  function whyNot(record: Buffer): Error | undefined {
-    if (broken !== undefined) return new SpoolBrokenError(broken)
-    if (closed) return new SpoolBrokenError('the spool is closed')
-    if (record.byteLength > RECORD_BYTES_MAX) {
-      return new RangeError('an audit record is larger than the spool takes')
-    }
-    return queue.length >= QUEUED_RECORDS_MAX ? full() : undefined
+  /** @throws Why a record cannot even wait to be written. */
+  function enqueue(record: string, pending: Pending): void {
+    if (broken !== undefined) throw new SpoolBrokenError(broken)
+    if (closed) throw new SpoolBrokenError('the spool is closed')
+    if (queued >= QUEUED_RECORDS_MAX) throw full()
+    const group = groupWithRoom()
+    group.frames.add(record)
+    group.pending.push(pending)
+    queued += 1
   }
 
-  async function writeGroup(records: readonly Buffer[]): Promise<void> {
+  function groupWithRoom(): Group {
+    const last = queue.at(-1)
+    const hasRoom =
+      last !== undefined &&
+      last.pending.length < GROUP_RECORDS_MAX &&
+      last.frames.bytes < GROUP_BYTES_MAX
+    if (hasRoom) return last
+    const group = { frames: new FrameGroup(groupBytes), pending: [] }
+    queue.push(group)
+    return group
+  }
+
+  async function writeGroup(group: Group): Promise<void> {
     if (active.bytes >= segmentBytesMax) await roll()
     const first = active.next
-    const frames = encodeRun({ first, records })
+    const { frames, records } = group.frames.numbered(first)
+    groupBytes = Math.max(GROUP_BYTES_MIN, frames.length)
     if (bytesHeld() + frames.length > bytesMax) throw full()
     try {
       await file.writeFile(frames)
@@ -158,23 +186,20 @@ export async function openSpool(settings: {
     id,
     recovered: { tornBytes, damaged },
 
-    append(record) {
-      const error = whyNot(record)
-      if (error !== undefined) return Promise.reject(error)
-      return new Promise((resolve, reject) => {
-        queue.push({ record, onWritten: resolve, onLost: reject })
+    append: (record) =>
+      new Promise((resolve, reject) => {
+        enqueue(record, { onWritten: resolve, onLost: reject })
         flush()
-      })
-    },
+      }),
 
     put(record, onLost) {
-      const error = whyNot(record)
-      if (error !== undefined) {
-        onLost(error)
+      try {
+        enqueue(record, { onLost })
+      } catch (error) {
+        onLost(error instanceof Error ? error : new Error('an audit record', { cause: error }))
         return
       }
-      queue.push({ record, onLost })
-      if (queue.length >= GATHER_RECORDS) flush()
+      if (queued >= GATHER_RECORDS) flush()
       else gathering ??= setTimeout(flush, GATHER_MS)
     },
 
@@ -218,7 +243,7 @@ export async function openSpool(settings: {
     get size() {
       const unshipped = active.next - 1n - released
       const written = Number(unshipped < 0n ? 0n : unshipped)
-      return { bytes: bytesHeld(), unshipped: written + queue.length }
+      return { bytes: bytesHeld(), unshipped: written + queued }
     },
     get last() {
       return active.next - 1n
@@ -232,7 +257,6 @@ export async function openSpool(settings: {
       flush()
       await flushing
       clearTimeout(gathering)
-      queue = []
       await file.close()
     },
   }

@@ -7,8 +7,9 @@ import {
 import { bearerToken, type Presented } from './bearer-token.ts'
 import { headerValue } from './header-values.ts'
 
-/** What the header lines of a request say, as far as the gateway looks at them. */
+/** What the header lines of a request say, as far as the gateway looks at them, and who says it. */
 export type ClientLines = {
+  readonly remoteAddress: string
   readonly headers: HeaderLines
   readonly presented: Presented
   /** The first one, as written, that claims to be somebody. */
@@ -33,6 +34,7 @@ type From = {
 export function clientLines(headers: HeaderLines, { remoteAddress, memory }: From): ClientLines {
   if (memory.lines?.headers === headers) return memory.lines
   memory.lines = {
+    remoteAddress,
     headers,
     presented: bearerToken(headers),
     identityHeader: findIdentityHeader(headers),

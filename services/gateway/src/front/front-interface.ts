@@ -19,7 +19,6 @@ export type FrontHead = {
   readonly serverName: string | undefined
   /** The same object as that of the request before, where the same was said. */
   readonly lines: ClientLines
-  readonly remoteAddress: string
   /** Set when the client wants the connection itself. */
   readonly upgrade: UpgradeProtocol | undefined
   readonly memory: TokenMemory

@@ -211,7 +211,6 @@ function toFrontHead(incoming: IncomingHead, peer: Peer): FrontHead {
     authority: incoming.lines.host,
     serverName: peer.serverName,
     lines: clientLines(incoming.lines.headers, peer),
-    remoteAddress: peer.remoteAddress,
     upgrade: incoming.upgrade,
     memory: peer.memory,
   }

@@ -39,7 +39,7 @@ export function parseHttp2Head(
     return { status: 400, error: 'Host and :authority must agree' }
   }
   if (hosts.length > 1) return { status: 400, error: 'there is more than one Host header' }
-  const { serverName, remoteAddress, memory } = peer
+  const { serverName, memory } = peer
   const before = memory.lines
   const head: FrontHead = {
     protocol: 'h2',
@@ -49,7 +49,6 @@ export function parseHttp2Head(
     serverName,
     lines:
       before !== undefined && areSame(before.headers, lines) ? before : clientLines(lines, peer),
-    remoteAddress,
     upgrade: undefined,
     memory,
   }

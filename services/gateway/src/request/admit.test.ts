@@ -70,7 +70,6 @@ function head(changes: Partial<FrontHead> = {}): FrontHead {
     authority: 'demo.gw.example.com',
     serverName: 'demo.gw.example.com',
     lines: saying(['authorization', `Bearer ${token}`]),
-    remoteAddress: '10.0.0.1',
     upgrade: undefined,
     memory: {},
     ...changes,

@@ -18,8 +18,7 @@ type Order = {
 
 /** What every record of a request says. */
 export function auditSubject(order: Order): AuditSubject {
-  const { auditId, receivedAt, head, known, session } = order
-  const { lines } = head
+  const { auditId, receivedAt, head, known, allowed, session } = order
   const { caller, info, decision, rewritten } = known
   return {
     auditId,
@@ -27,16 +26,13 @@ export function auditSubject(order: Order): AuditSubject {
     target: head.target,
     verb: info?.verb ?? head.method.toLowerCase(),
     ...(caller === undefined ? {} : { user: caller }),
-    remoteAddress: head.remoteAddress,
-    userAgent: lines.userAgent,
+    client: head.lines,
     ...(info?.isResourceRequest === true ? { objectRef: info } : {}),
+    decision: allowed ? 'allow' : 'deny',
     annotations: {
       'forwarded-target': rewritten === undefined ? undefined : redactTarget(rewritten),
       method: head.method,
       upgrade: head.upgrade,
-      'kubectl-command': lines.kubectlCommand,
-      'kubectl-session': lines.kubectlSession,
-      'client-audit-id': lines.auditId,
     },
     standing:
       decision === undefined || session === undefined
@@ -71,11 +67,10 @@ function standingOnce(decision: object, session: object, order: Order): Annotati
   return standing
 }
 
-function standingOf({ known, allowed, reason, positions, gateway, session }: Order): Annotations {
+function standingOf({ known, reason, positions, gateway, session }: Order): Annotations {
   const { cluster, clusterName, caller, decision } = known
   return {
     cluster: cluster?.name ?? clusterName,
-    decision: allowed ? 'allow' : 'deny',
     reason: decision?.reason ?? reason,
     grant: decision?.grant?.name,
     role: decision?.role?.name,

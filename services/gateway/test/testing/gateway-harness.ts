@@ -186,7 +186,7 @@ export type Gateway = Awaited<ReturnType<typeof startGateway>>
 async function readRecords(spool: Spool) {
   const records: AuditEvent[] = []
   // What was noted just now is on its way to the disk.
-  await spool.append(Buffer.from('{"kind":"Marker"}'))
+  await spool.append('{"kind":"Marker"}')
   for (;;) {
     // One by one: nothing behind the marker is taken.
     const run = await spool.read({ records: 1, bytes: 1024 * 1024 }, AbortSignal.timeout(5_000))

@@ -15,7 +15,7 @@ import { microsEach } from './repeat.ts'
 
 const PER_SECOND = 10_000
 const TICK_MS = 2
-const WARM_SECONDS = 1
+const WARM_SECONDS = 3
 const MEASURED_SECONDS = 3
 /** A spool takes 20,000 that are not on the disk yet; a busy machine falls behind. */
 const UNWRITTEN_MAX = 5_000

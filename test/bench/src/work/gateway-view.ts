@@ -61,7 +61,6 @@ function headWith(token: string): FrontHead {
       ],
       peer,
     ),
-    remoteAddress: peer.remoteAddress,
     upgrade: undefined,
     memory: peer.memory,
   }
