@@ -1,5 +1,5 @@
 import { constants, performServerHandshake, type ServerHttp2Session } from 'node:http2'
-import type { TLSSocket } from 'node:tls'
+import type { Duplex } from 'node:stream'
 import type { RequestHandler } from './front-interface.ts'
 import { Http2Exchange, parseHttp2Head, refuseStream } from './http2-exchange.ts'
 import type { Peer } from './peer.ts'
@@ -18,7 +18,7 @@ export type Http2Connection = {
 
 /** Serves a connection whose ALPN protocol is h2. */
 export function serveHttp2(
-  socket: TLSSocket,
+  socket: Duplex,
   peer: Peer,
   needs: {
     readonly handle: RequestHandler

@@ -21,7 +21,6 @@ const HEAD = {
   authority: 'demo.localhost',
   serverName: 'demo.localhost',
   lines: clientLines([], { remoteAddress: '10.0.0.1', memory: {} }),
-  remoteAddress: '10.0.0.1',
   upgrade: undefined,
   memory: {},
 } as const
