@@ -1,6 +1,8 @@
 import type {
   FollowEventsRequest,
   FollowEventsResponse,
+  HoldLeaseRequest,
+  HoldLeaseResponse,
   RenewLeaseRequest,
   RenewLeaseResponse,
 } from '@postern/proto/postern/eventlog/v1/event_log'
@@ -16,6 +18,10 @@ export type EventLogClient = {
     request: FollowEventsRequest,
     options?: CallOptions,
   ) => AsyncIterable<FollowEventsResponse>
+  readonly holdLease: (
+    requests: AsyncIterable<HoldLeaseRequest>,
+    options?: CallOptions,
+  ) => AsyncIterable<HoldLeaseResponse>
   readonly renewLease: (
     request: RenewLeaseRequest,
     options?: CallOptions,

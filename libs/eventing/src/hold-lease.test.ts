@@ -11,15 +11,19 @@ type Way = 'answers' | 'hangs' | 'fails' | 'is slow'
 /** A way to the owner of a log that ends where its only reader stands; answers take a millisecond. */
 function createPath() {
   const askedAt: number[] = []
-  const path = { way: 'answers' as Way, askedAt, renewLease }
-  async function renewLease({
-    nonce,
-  }: Parameters<EventLogClient['renewLease']>[0]): ReturnType<EventLogClient['renewLease']> {
-    askedAt.push(Date.now())
-    if (path.way === 'fails') throw new Error('there is no connection')
-    if (path.way === 'hangs') await new Promise<never>(() => undefined)
-    await new Promise((answer) => setTimeout(answer, path.way === 'is slow' ? 900 : 1))
-    return { epoch: HEAD.epoch, head: HEAD.pos, granted: true, nonce }
+  const path = {
+    way: 'answers' as Way,
+    askedAt,
+    async *holdLease(questions: Parameters<EventLogClient['holdLease']>[0]) {
+      for await (const { nonce } of questions) {
+        askedAt.push(Date.now())
+        if (path.way === 'fails') throw new Error('there is no connection')
+        if (path.way === 'hangs') await new Promise<never>(() => undefined)
+        await new Promise((answer) => setTimeout(answer, path.way === 'is slow' ? 900 : 1))
+        yield { epoch: HEAD.epoch, head: HEAD.pos, granted: true, nonce }
+      }
+    },
+    renewLease: async () => await Promise.reject(new Error('no owner of today is asked so')),
   }
   return path
 }

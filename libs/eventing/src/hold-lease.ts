@@ -1,18 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { messageOf } from '@postern/errors'
 import type { Log } from '@postern/telemetry'
-import type { EventLogClient, Paths } from './event-log-client.ts'
+import type { Paths } from './event-log-client.ts'
 import type { LogFollower } from './follow-log.ts'
+import { type AskOwner, askByStream, type LeaseClient } from './lease-questions.ts'
 import { isLeaseValid, LEASE_MS, leaseAnswered, leaseAsked, NO_LEASE } from './lease-state.ts'
 import { createWaker } from './waker.ts'
-
-type RenewingClient = Pick<EventLogClient, 'renewLease'>
 
 export type HoldLeaseOptions = {
   /** Whose log: "policy". */
   readonly service: string
   /** Ways to its owner that share nothing: the answer by one of them is enough. */
-  readonly paths: Paths<RenewingClient>
+  readonly paths: Paths<LeaseClient>
   readonly follower: Pick<LogFollower, 'position' | 'reach'>
   readonly log: Log
   /** Milliseconds on a clock that never goes back: `createLeaseClock()`. */
@@ -50,6 +49,9 @@ export function holdLease(options: HoldLeaseOptions): Lease {
   const { service, paths, follower, now } = options
   const log = options.log.child({ component: 'lease', follows: service })
   const stopping = new AbortController()
+  const [path, ...otherPaths] = paths
+  const askBy = (client: LeaseClient): AskOwner => askByStream(client, stopping.signal)
+  const asks: Paths<AskOwner> = [askBy(path), ...otherPaths.map(askBy)]
   const lost = createWaker()
   const regained = createWaker()
   /** Who waits to know, and since when. */
@@ -85,15 +87,12 @@ export function holdLease(options: HoldLeaseOptions): Lease {
     }
   }
 
-  const renew = async (client: RenewingClient, answers: () => void): Promise<void> => {
+  const renew = async (ask: AskOwner, answers: () => void): Promise<void> => {
     for (let tried = 0; tried < AT_ONCE_MAX && !stopping.signal.aborted; tried += 1) {
       const nonce = randomUUID()
       const { epoch, pos: applied } = follower.position()
       lease = leaseAsked(lease, nonce, now())
-      const answer = await client.renewLease(
-        { epoch, applied, nonce },
-        { deadlineMs: LEASE_MS, signal: stopping.signal },
-      )
+      const answer = await ask({ epoch, applied, nonce })
       answers()
       const answered = leaseAnswered(lease, answer, follower.position(), now())
       lease = answered.lease
@@ -103,23 +102,23 @@ export function holdLease(options: HoldLeaseOptions): Lease {
     }
   }
 
-  const renewBy = async (client: RenewingClient, answers: () => void): Promise<void> => {
+  const renewBy = async (ask: AskOwner, answers: () => void): Promise<void> => {
     try {
-      await renew(client, answers)
+      await renew(ask, answers)
     } catch (error) {
       log.debug({ error: messageOf(error) }, 'a lease was not renewed')
     }
   }
 
   const renewAgain = async (): Promise<void> => {
-    const client = paths[turns % paths.length] ?? paths[0]
+    const ask = asks[turns % asks.length] ?? asks[0]
     turns += 1
-    const others = paths.filter((path) => path !== client)
+    const others = asks.filter((other) => other !== ask)
     const askOthers = (): void => {
       for (const other of others.splice(0)) void renewBy(other, () => undefined)
     }
     const late = setTimeout(askOthers, LATE_MS)
-    await renewBy(client, () => others.splice(0))
+    await renewBy(ask, () => others.splice(0))
     clearTimeout(late)
     // None is left where it answered.
     askOthers()

@@ -8,7 +8,7 @@ import { toRecordedEvent } from './wire.ts'
 /** A reader that hears nothing for longer than a few of these asks anew. */
 const BEAT_MS = 1000
 /** Who may read is checked when a stream is opened, so it is opened again now and then. */
-const FEED_MS_MAX = 60_000
+export const STREAM_MS_MAX = 60_000
 /** A gateway follows a log twice at most; while a broken connection is noticed, twice that. */
 const FEEDS_MAX = 8
 
@@ -87,7 +87,7 @@ export function createLogFeed({ readAfter, onAppend }: LogFeedNeeds) {
       if (open >= FEEDS_MAX) throw rejected('TOO_MANY_FOLLOWERS')
       readers.set(reader, open + 1)
       try {
-        yield* feed(after, AbortSignal.any([signal, AbortSignal.timeout(FEED_MS_MAX)]))
+        yield* feed(after, AbortSignal.any([signal, AbortSignal.timeout(STREAM_MS_MAX)]))
       } finally {
         const left = (readers.get(reader) ?? 1) - 1
         if (left === 0) readers.delete(reader)

@@ -1,12 +1,17 @@
+import { once } from 'node:events'
 import { rejections } from '@postern/errors'
-import { EventLogServiceDefinition } from '@postern/proto/postern/eventlog/v1/event_log'
+import {
+  EventLogServiceDefinition,
+  type HoldLeaseRequest,
+  type RenewLeaseRequest,
+} from '@postern/proto/postern/eventlog/v1/event_log'
 import { type RpcRegistration, register } from '@postern/rpc'
 import type { Log } from '@postern/telemetry'
 import type { Executor } from './database.ts'
 import { createHeadWatch } from './head-watch.ts'
 import { LEASE_MS } from './lease-state.ts'
-import { createLogFeed } from './log-feed.ts'
-import { type Head, readHead, readLog } from './log-table.ts'
+import { createLogFeed, STREAM_MS_MAX } from './log-feed.ts'
+import { readHead, readLog } from './log-table.ts'
 import type { RebuildReport } from './rebuild-report.ts'
 import { shareReads } from './share-reads.ts'
 import { toRecordedEvent } from './wire.ts'
@@ -21,6 +26,8 @@ const rejected = rejections({
   LIMIT_OUT_OF_RANGE: ['invalid_argument', 'a page of the log has 1 to 1000 events'],
   REBUILD_RUNNING: ['already_exists', 'the projections are being rebuilt already; wait for that'],
 })
+
+type LeaseRequest = HoldLeaseRequest | RenewLeaseRequest
 
 /** Serves the log to its readers, and answers their leases. */
 export function serveLog(needs: {
@@ -55,6 +62,12 @@ export function serveLog(needs: {
     onAppend,
   })
 
+  const answerLease = async (reader: LeaseRequest) => {
+    const { pos: head, epoch } = await freshHead()
+    const granted = reader.epoch === epoch && reader.applied === head
+    return { epoch, head, granted, nonce: reader.nonce }
+  }
+
   const registration = register(EventLogServiceDefinition, {
     async readEvents({ after, limit }) {
       if (limit > LIMIT_MAX) throw rejected('LIMIT_OUT_OF_RANGE')
@@ -64,11 +77,10 @@ export function serveLog(needs: {
     async *followEvents({ after }, { call }) {
       yield* feed.follow(call.peer.spiffeId, after, call.signal)
     },
-    async renewLease(request) {
-      const { pos: head, epoch } = await freshHead()
-      const granted = isUpToDate(request, { pos: head, epoch })
-      return { epoch, head, granted, nonce: request.nonce }
+    async *holdLease(requests, { call }) {
+      yield* answerEach(requests, answerLease, call.signal)
     },
+    renewLease: answerLease,
     async rebuild({ verify }, { call }) {
       if (isRebuilding) throw rejected('REBUILD_RUNNING')
       isRebuilding = true
@@ -110,6 +122,22 @@ async function withinLease<Value>(reading: Promise<Value>): Promise<Value> {
   }
 }
 
-function isUpToDate(reader: { epoch: string; applied: bigint }, head: Head): boolean {
-  return reader.epoch === head.epoch && reader.applied === head.pos
+/** One after the other, until the reader has no more, the signal aborts or a minute is over. */
+async function* answerEach<Request, Response>(
+  requests: AsyncIterable<Request>,
+  answer: (request: Request) => Promise<Response>,
+  signal: AbortSignal,
+): AsyncGenerator<Response> {
+  const ended = abortOf(AbortSignal.any([signal, AbortSignal.timeout(STREAM_MS_MAX)]))
+  const asked = requests[Symbol.asyncIterator]()
+  for (;;) {
+    const next = await Promise.race([asked.next(), ended])
+    if (next === 'aborted' || next.done === true) return
+    yield await answer(next.value)
+  }
+}
+
+async function abortOf(signal: AbortSignal): Promise<'aborted'> {
+  if (!signal.aborted) await once(signal, 'abort')
+  return 'aborted'
 }

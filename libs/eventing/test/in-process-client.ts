@@ -1,6 +1,8 @@
 import type { DomainEvent, EventLog, EventLogClient } from '@postern/eventing'
 import {
   FollowEventsResponse,
+  type HoldLeaseRequest,
+  HoldLeaseResponse,
   RenewLeaseResponse,
 } from '@postern/proto/postern/eventlog/v1/event_log'
 import type { Call } from '@postern/rpc'
@@ -8,6 +10,10 @@ import { callAs } from '@postern/rpc/testing'
 
 type Handlers = {
   followEvents: (request: object, context: { call: Call }) => AsyncIterable<FollowEventsResponse>
+  holdLease: (
+    requests: AsyncIterable<HoldLeaseRequest>,
+    context: { call: Call },
+  ) => AsyncIterable<HoldLeaseResponse>
   renewLease: (request: object) => Promise<RenewLeaseResponse>
 }
 
@@ -19,6 +25,9 @@ export function clientOf<Database, Event extends DomainEvent>(
   const handlers = log.registration.handlers as Handlers
   let broken: AbortController | undefined
   let network = new AbortController()
+  const peer = { kind: 'gateway', id: 'g' } as const
+  const untilCut = (ended: AbortSignal | undefined): AbortSignal =>
+    AbortSignal.any([network.signal, ...(ended === undefined ? [] : [ended])])
   return {
     get cut() {
       return broken !== undefined
@@ -29,13 +38,23 @@ export function clientOf<Database, Event extends DomainEvent>(
       else network = new AbortController()
     },
     async *followEvents(request, { signal: ended } = {}) {
-      const signal = AbortSignal.any([network.signal, ...(ended === undefined ? [] : [ended])])
+      const signal = untilCut(ended)
       signal.throwIfAborted()
-      const call = callAs({ peer: { kind: 'gateway', id: 'g' }, signal })
+      const call = callAs({ peer, signal })
       for await (const run of handlers.followEvents(request, { call })) {
         signal.throwIfAborted()
         // Through the wire format, as in life.
         yield FollowEventsResponse.decode(FollowEventsResponse.encode(run).finish())
+      }
+      signal.throwIfAborted()
+    },
+    async *holdLease(requests, { signal: ended } = {}) {
+      const signal = untilCut(ended)
+      signal.throwIfAborted()
+      const call = callAs({ peer, signal })
+      for await (const answer of handlers.holdLease(requests, { call })) {
+        signal.throwIfAborted()
+        yield HoldLeaseResponse.decode(HoldLeaseResponse.encode(answer).finish())
       }
       signal.throwIfAborted()
     },

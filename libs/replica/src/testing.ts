@@ -2,9 +2,9 @@ import { setTimeout } from 'node:timers/promises'
 import type {
   FollowEventsRequest,
   FollowEventsResponse,
+  HoldLeaseRequest,
+  HoldLeaseResponse,
   RecordedEvent,
-  RenewLeaseRequest,
-  RenewLeaseResponse,
 } from '@postern/proto/postern/eventlog/v1/event_log'
 import type { RpcClients } from '@postern/rpc'
 import { type IdentityEvent, identityCodec } from './identity-codec.ts'
@@ -80,10 +80,12 @@ export function createMemoryLogs(at: () => Date = () => new Date()): MemoryLogs 
         if (BigInt(pos) >= head) await setTimeout(LOOK_MS)
       }
     },
-    async renewLease(request: RenewLeaseRequest): Promise<RenewLeaseResponse> {
-      const { epoch, head } = reached(service)
-      const granted = request.epoch === epoch && request.applied === head
-      return { epoch, head, granted, nonce: request.nonce }
+    async *holdLease(requests: AsyncIterable<HoldLeaseRequest>): AsyncGenerator<HoldLeaseResponse> {
+      for await (const request of requests) {
+        const { epoch, head } = reached(service)
+        const granted = request.epoch === epoch && request.applied === head
+        yield { epoch, head, granted, nonce: request.nonce }
+      }
     },
   })
   return {

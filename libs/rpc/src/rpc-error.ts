@@ -43,6 +43,11 @@ export function isUnreachable(error: unknown): boolean {
   return error.code === Status.UNAVAILABLE || error.code === Status.DEADLINE_EXCEEDED
 }
 
+/** Whether the other side does not know the RPC: it is of an earlier release. */
+export function isUnimplemented(error: unknown): boolean {
+  return error instanceof ClientError && error.code === Status.UNIMPLEMENTED
+}
+
 function textOf(trailer: Metadata | undefined, name: string): string | undefined {
   const value = trailer?.get(name)
   return typeof value === 'string' && value !== '' ? value : undefined

@@ -1,10 +1,11 @@
+import { Readable } from 'node:stream'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { Rejection } from '@postern/errors'
 import { staticTlsIdentity } from '@postern/pki'
 import { EventLogServiceDefinition } from '@postern/proto/postern/eventlog/v1/event_log'
 import { AgentSessionServiceDefinition } from '@postern/proto/postern/session/v1/session'
-import { type Call, createRpcClients, toRejection } from '@postern/rpc'
+import { type Call, createRpcClients, isUnimplemented, toRejection } from '@postern/rpc'
 import { currentTrace, withSpan } from '@postern/telemetry'
 import { createSilentLog } from '@postern/telemetry/testing'
 import { Status } from 'nice-grpc-common'
@@ -13,6 +14,13 @@ import { ServerReflectionService } from 'nice-grpc-server-reflection'
 import { ServerReflectionRequest } from 'nice-grpc-server-reflection/lib/proto/grpc/reflection/v1/reflection_pb.js'
 import { expect, test, vi } from 'vitest'
 import { startFixture } from './rpc-fixture.ts'
+
+const { holdLease } = EventLogServiceDefinition.methods
+const StreamsOfLaterRelease = {
+  ...EventLogServiceDefinition,
+  fullName: 'postern.eventlog.v9.EventLogService',
+  methods: { holdLease },
+} as const
 
 test('a renewed certificate is used by new connections, without a restart', async () => {
   await using fixture = await startFixture()
@@ -125,6 +133,16 @@ test('clients are made while the other side is down, and find it when it is up',
   await expect(call).rejects.toMatchObject({ code: Status.UNAVAILABLE })
   expect(() => clients.of(EventLogServiceDefinition, 'policy')).toThrow('address of policy')
   clients.close()
+})
+
+test('a stream that the other side does not know yet is told from one that fails', async () => {
+  await using fixture = await startFixture()
+  const clients = await fixture.clientsAs('gateway/g1')
+  const ofLaterRelease = clients.of(StreamsOfLaterRelease, 'identity')
+  const asked = async () => {
+    for await (const _ of ofLaterRelease.holdLease(Readable.from([]))) return
+  }
+  expect(isUnimplemented(await asked().catch((error: unknown) => error))).toBe(true)
 })
 
 test('closing ends streams at once and lets a running call finish', async () => {

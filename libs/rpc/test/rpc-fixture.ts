@@ -115,6 +115,10 @@ function registrationsOf(report: (rpc: string, call: Call) => Promise<void>) {
         await report('followEvents', call)
         yield { epoch: 'e', head: 0n, afterId: '', events: [] }
       },
+      async *holdLease(_requests, { call }) {
+        await report('holdLease', call)
+        yield {}
+      },
       renewLease: answering('renewLease', {}),
       rebuild: answering('rebuild', { projections: [] }),
     }),
