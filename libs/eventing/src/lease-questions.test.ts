@@ -69,11 +69,10 @@ test('a failure ends the question at once, and the next is asked on another stre
 
 test('while one question waits no other queues behind it, and it waits no longer than a lease', async () => {
   const { owner, ask } = createOwner()
-  const unanswered = ask(question('unanswered'))
-  const late = expect(unanswered).rejects.toThrow('in time')
+  const unanswered = ask(question('unanswered')).catch((error: unknown) => String(error))
   await expect(ask(question('a'))).rejects.toThrow('not answered yet')
   await vi.advanceTimersByTimeAsync(2000)
-  await late
+  expect(await unanswered).toContain('in time')
   expect(await ask(question('b'))).toMatchObject({ nonce: 'b' })
   expect(owner.streams).toBe(2)
 })

@@ -44,7 +44,7 @@ test('every RPC refuses nobody, wrong parts, and users without the permission', 
     unprivilegedToken,
   })
   expect(openDoors(answers)).toEqual([])
-  expect(new Set(answers.map((answer) => answer.rpc)).size).toBe(28)
+  expect(new Set(answers.map((answer) => answer.rpc)).size).toBe(29)
 })
 
 test('a part renews the certificate for its own SPIFFE ID and can get no other', async () => {

@@ -212,7 +212,7 @@ test('every RPC refuses nobody, wrong parts, and users without the permission', 
     unprivilegedToken: alice.userToken,
   })
   expect(openDoors(answers)).toEqual([])
-  expect(new Set(answers.map(({ rpc }) => rpc)).size).toBe(15)
+  expect(new Set(answers.map(({ rpc }) => rpc)).size).toBe(16)
 })
 
 test('roles and grants can be dropped and rebuilt', async () => {

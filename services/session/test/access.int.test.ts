@@ -41,7 +41,7 @@ test('every RPC refuses nobody, wrong parts, and users without the permission', 
     unprivilegedToken: user.as.userToken,
   })
   expect(openDoors(answers)).toEqual([])
-  expect(new Set(answers.map(({ rpc }) => rpc)).size).toBe(11)
+  expect(new Set(answers.map(({ rpc }) => rpc)).size).toBe(12)
 })
 
 test('a user sees and ends what is his own, and of others not even that it is there', async () => {

@@ -242,7 +242,7 @@ test('every RPC refuses nobody, wrong parts, and users without the permission', 
     unprivilegedToken: alice.as.userToken,
   })
   expect(openDoors(answers)).toEqual([])
-  expect(new Set(answers.map(({ rpc }) => rpc)).size).toBe(16)
+  expect(new Set(answers.map(({ rpc }) => rpc)).size).toBe(17)
 })
 
 test('every projection can be dropped and rebuilt', async () => {
