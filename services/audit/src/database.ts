@@ -18,27 +18,14 @@ export type AuditDatabase = {
   tile: { level: number; idx: Bigint; hashes: Buffer }
   /** One row: the newest checkpoint. */
   log_head: { id: Generated<number>; size: Bigint; root: Buffer; checkpoint: string }
-  /** Fold of `entry`: what searches look at. */
-  record: RecordTable
+  /** Fold of `entry`: when the records of each 256 entries were received. */
+  record_block: { block: Bigint; received_from: Date | string; received_to: Date | string }
+  /** Fold of `entry`: which of each 256 entries have a value; a text of as many zeros and ones. */
+  record_term: { name: string; value: string; block: Bigint; positions: string }
+  /** Fold of `entry`: intents whose outcome is not there yet. */
+  open_intent: { idx: Bigint; producer_id: string; audit_id: string }
   /** Fold of the event log. */
   producer: { id: string; name: string; registered_at: Date | string }
   /** Fold of the event log. */
   spool_gap: { producer_id: string; first: Bigint; last: Bigint; detected_at: Date | string }
-}
-
-type RecordTable = {
-  idx: Bigint
-  producer_id: string
-  audit_id: string
-  stage: string
-  user_name: string
-  cluster: string
-  namespace: string
-  verb: string
-  resource: string
-  subresource: string
-  decision: string
-  received_at: Date | string
-  /** An intent whose outcome is not there yet. */
-  open: boolean
 }

@@ -1,143 +1,36 @@
 import { createDatabase } from '@postern/fixtures'
-import type { SearchRecordsRequest } from '@postern/proto/postern/audit/v1/audit'
 import { contextAs } from '@postern/rpc/testing'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { rebuildRecords } from '../src/record/rebuild-records.ts'
 import { createRecordHandlers } from '../src/record/record-rpc.ts'
 import { searchRecords } from '../src/record/record-search.ts'
 import { type Audit, delivery, openAudit, record } from './audit-fixture.ts'
-
-const USERS = ['lead', 'trainee', 'x'.repeat(700)]
-const CLUSTERS = ['prod-1', 'prod-2']
-const NAMESPACES = ['shop', 'kube-system', '']
-const VERBS = ['get', 'create']
-const RESOURCES = ['pods', 'pods/exec', 'secrets']
-const DECISIONS = ['allow', 'deny']
-const STAGES = ['RequestReceived', 'ResponseStarted', 'ResponseComplete', 'Panic']
-const TIMES = ['2026-11-21T09:00:00.000001Z', '2026-11-21T09:00:00.000002Z', '2026-11-22T00:00:00Z']
-
-type Fact = {
-  user: string
-  cluster: string
-  namespace: string
-  verb: string
-  resource: string
-  decision: string
-  auditId: string
-  stage: string
-  receivedAt: string
-  gateway: string
-}
-
-const fact: fc.Arbitrary<Fact> = fc.record({
-  user: fc.constantFrom(...USERS),
-  cluster: fc.constantFrom(...CLUSTERS),
-  namespace: fc.constantFrom(...NAMESPACES),
-  verb: fc.constantFrom(...VERBS),
-  resource: fc.constantFrom(...RESOURCES),
-  decision: fc.constantFrom(...DECISIONS),
-  auditId: fc.nat(60).map((at) => `request-${at}`),
-  stage: fc.constantFrom(...STAGES),
-  receivedAt: fc.constantFrom(...TIMES),
-  gateway: fc.constantFrom('g1', 'g2'),
-})
+import {
+  CLUSTERS,
+  DECISIONS,
+  everything,
+  expected,
+  NAMESPACES,
+  RESOURCES,
+  searchOf,
+  USERS,
+  VERBS,
+  writeFacts,
+} from './search-facts.ts'
 
 let audit: Audit
-let log: readonly Fact[]
-let search: (request: Partial<SearchRecordsRequest>) => Promise<{ indexes: number[]; next: string }>
+let search: ReturnType<typeof searchOf>
 
 beforeAll(async () => {
   audit = await openAudit(await createDatabase(inject('postgresUrl')))
-  const handlers = createRecordHandlers({
-    log: audit.reader,
-    search: async (wanted) => await searchRecords(audit.db, wanted),
-  })
-  search = async (request) => {
-    const answer = await handlers.searchRecords({ ...everything, ...request }, contextAs())
-    const records = answer.records ?? []
-    return {
-      indexes: records.map(({ index }) => Number(index)),
-      next: answer.nextPageToken ?? '',
-    }
-  }
-  log = fc.sample(fact, { numRuns: 400, seed: 7 })
-  const next = new Map<string, number>()
-  const deliveries = log.map((each) => {
-    const first = next.get(each.gateway) ?? 1
-    next.set(each.gateway, first + 1)
-    return delivery(each.gateway, first, [toRecord(each)])
-  })
-  // Intents and their outcomes come together, and apart.
-  for (let at = 0, count = 1; at < deliveries.length; at += count, count = (count % 9) + 1) {
-    await audit.writer.write(deliveries.slice(at, at + count))
-  }
+  search = searchOf(audit)
+  await writeFacts(audit)
 })
 afterAll(async () => {
   await audit.close()
 })
 
-const everything: SearchRecordsRequest = {
-  user: '',
-  cluster: '',
-  namespace: '',
-  verb: '',
-  resource: '',
-  decision: '',
-  auditId: '',
-  openOnly: false,
-  ascending: false,
-  pageSize: 1000,
-  pageToken: '',
-}
-
-function toRecord(each: Fact): Buffer {
-  const [resource, subresource] = each.resource.split('/')
-  return record({
-    auditID: each.auditId,
-    stage: each.stage,
-    verb: each.verb,
-    user: { username: each.user },
-    objectRef: { resource, subresource, namespace: each.namespace },
-    requestReceivedTimestamp: each.receivedAt,
-    annotations: {
-      'postern.dev/cluster': each.cluster,
-      'postern.dev/decision': each.decision,
-    },
-  })
-}
-
-/** The answer by definition, from the facts alone. */
-function expected(request: Partial<SearchRecordsRequest>): number[] {
-  const wanted = { ...everything, ...request }
-  const found = log.flatMap((each, index) => {
-    const same = (
-      ['user', 'cluster', 'namespace', 'verb', 'resource', 'decision', 'auditId'] as const
-    ).every((name) => wanted[name] === '' || wanted[name] === each[name])
-    const since = wanted.since === undefined || micros(each.receivedAt) >= micros(wanted.since)
-    const until = wanted.until === undefined || micros(each.receivedAt) < micros(wanted.until)
-    const open = !wanted.openOnly || isOpen(each, index)
-    const after = wanted.afterIndex === undefined || BigInt(index) > wanted.afterIndex
-    return same && since && until && open && after ? [index] : []
-  })
-  return wanted.ascending ? found : found.toReversed()
-}
-
-function isOpen({ stage, auditId, gateway }: Fact, index: number): boolean {
-  const closed = log
-    .slice(index + 1)
-    .some(
-      (later) =>
-        later.auditId === auditId &&
-        later.gateway === gateway &&
-        (later.stage === 'ResponseComplete' || later.stage === 'Panic'),
-    )
-  return stage === 'RequestReceived' && !closed
-}
-
-function micros(at: string): string {
-  return at.replace(/(?:\.(\d*))?Z$/, (_, digits = '') => `.${String(digits).padEnd(6, '0')}`)
-}
+const noTimes = { since: undefined, until: undefined }
 
 const anyOf = (values: readonly string[]) =>
   fc.oneof({ weight: 2, arbitrary: fc.constant('') }, fc.constantFrom(...values))
@@ -280,25 +173,42 @@ test('filters are values, whatever they contain', async () => {
   }
 })
 
-test('the search table is the fold of the log: folded again it is equal', async () => {
-  expect(await rebuildRecords(audit.db, { verify: true })).toEqual({ entries: 400, different: 0 })
-  expect(await rebuildRecords(audit.db, { verify: false })).toEqual({ entries: 400, different: 0 })
-  expect((await search({})).indexes).toEqual(expected({}))
+test('a record is found however many blocks have what is looked for, and no such record', async () => {
+  const fresh = await openAudit(await createDatabase(inject('postgresUrl')))
+  try {
+    const wanted = { user: { username: 'lead' }, verb: 'delete' }
+    const others = Array.from({ length: 5000 }, (_, at) =>
+      record(at % 2 === 0 ? { verb: 'delete', user: { username: 'trainee' } } : { verb: 'get' }),
+    )
+    const all = [record(wanted), ...others, record(wanted)]
+    for (let at = 0; at < all.length; at += 1000) {
+      await fresh.writer.write([delivery('g1', at + 1, all.slice(at, at + 1000))])
+    }
+    const found = async (ascending: boolean, limit: number) => {
+      const { records, more } = await searchRecords(fresh.db, {
+        filter: { ...everything, user: 'lead', verb: 'delete', decision: '', ...noTimes },
+        range: { after: -1n, before: BigInt(all.length), ascending },
+        limit,
+        bytesMax: 1024 * 1024,
+        signal: new AbortController().signal,
+      })
+      return { indexes: records.map(({ index }) => index), more }
+    }
+    expect(await found(true, 10)).toEqual({ indexes: [0, 5001], more: false })
+    expect(await found(false, 10)).toEqual({ indexes: [5001, 0], more: false })
+    expect(await found(false, 1)).toEqual({ indexes: [5001], more: true })
+  } finally {
+    await fresh.close()
+  }
 })
 
-test('a search table that was altered is seen, kept by a verification and put right by a rebuild', async () => {
-  await audit.db
-    .updateTable('record')
-    .set({ user_name: 'someone else' })
-    .where('idx', '=', 3)
-    .execute()
-  await audit.db.updateTable('record').set({ open: true }).where('stage', '=', 'Panic').execute()
-  await audit.db.deleteFrom('record').where('idx', '=', 399).execute()
-  const panics = log.filter(({ stage }, at) => stage === 'Panic' && at !== 3 && at !== 399).length
-  const different = panics + 2
-  expect(await rebuildRecords(audit.db, { verify: true })).toEqual({ entries: 400, different })
-  expect((await search({ user: 'someone else' })).indexes).toEqual([3])
-  expect(await rebuildRecords(audit.db, { verify: false })).toEqual({ entries: 400, different })
-  expect(await rebuildRecords(audit.db, { verify: true })).toEqual({ entries: 400, different: 0 })
-  expect((await search({ openOnly: true })).indexes).toEqual(expected({ openOnly: true }))
+test('a search ends with whoever asked for it', async () => {
+  const search = searchRecords(audit.db, {
+    filter: { ...everything, decision: '', ...noTimes },
+    range: { after: -1n, before: 400n, ascending: true },
+    limit: 10,
+    bytesMax: 1024,
+    signal: AbortSignal.abort(new Error('gone')),
+  })
+  await expect(search).rejects.toThrow('gone')
 })

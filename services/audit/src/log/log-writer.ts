@@ -9,7 +9,7 @@ import {
   readProducerStates,
 } from '../producer/producer-repository.ts'
 import { type IndexedEntry, toLogEntry } from '../record/log-entry.ts'
-import { insertRecords } from '../record/record-rows.ts'
+import { indexRecords } from '../record/record-index.ts'
 import { type LogHead, loadEdge, lockForWriting, readLogHead, writeLogHead } from './log-head.ts'
 import { writeTiles } from './tile-table.ts'
 
@@ -40,7 +40,7 @@ const PRODUCERS_KEPT_MAX = 1000
 export type LogWriter = ReturnType<typeof createLogWriter>
 
 /**
- * Writes deliveries into the log: entries, search rows, tiles and the signed checkpoint in one
+ * Writes deliveries into the log: entries, what searches look at, tiles and the signed checkpoint in one
  * transaction. Several writers on one database take turns; each finds out under the lock whether
  * another wrote since, and then reads the edge of the tree and the state of producers anew.
  */
@@ -112,7 +112,7 @@ export function createLogWriter(needs: {
       const body = Buffer.from(invalidRecord)
       await tx.insertInto('invalid_record').values({ idx, body }).execute()
     }
-    await insertRecords(tx, entries)
+    await indexRecords(tx, entries)
     const {
       edge: after,
       tiles,

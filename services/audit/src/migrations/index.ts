@@ -3,6 +3,7 @@ import { log } from './0001-log.ts'
 import { search } from './0002-search.ts'
 import { producers } from './0003-producers.ts'
 import { openIntents } from './0004-open-intents.ts'
+import { terms } from './0005-terms.ts'
 
 /** Forward only, in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -10,4 +11,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0002-search': search,
   '0003-producers': producers,
   '0004-open-intents': openIntents,
+  '0005-terms': terms,
 }

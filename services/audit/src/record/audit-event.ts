@@ -116,11 +116,16 @@ const RFC_3339 = /^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]
 function timeField(json: Json, name: string): string | undefined {
   const value = own(json, name)
   if (value === undefined || value === null) return undefined
-  const match = typeof value === 'string' ? RFC_3339.exec(value) : null
-  const [, second = '', fraction = '', zone = ''] = match ?? []
+  const at = typeof value === 'string' ? toMicroseconds(value) : undefined
+  if (at === undefined) throw new InvalidFieldError(`${name} is not a time`)
+  return at
+}
+
+/** An RFC 3339 time as events have it, so that earlier is smaller; `undefined` where it is none. */
+export function toMicroseconds(time: string): string | undefined {
+  const [, second = '', fraction = '', zone = ''] = RFC_3339.exec(time) ?? []
   const inUtc = secondInUtc(`${second}${zone}`)
-  if (inUtc === undefined) throw new InvalidFieldError(`${name} is not a time`)
-  return `${inUtc}.${fraction.padEnd(6, '0').slice(0, 6)}Z`
+  return inUtc === undefined ? undefined : `${inUtc}.${fraction.padEnd(6, '0').slice(0, 6)}Z`
 }
 
 const lastRead: { second: string; inUtc: string | undefined } = { second: '', inUtc: undefined }

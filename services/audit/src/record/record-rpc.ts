@@ -5,8 +5,10 @@ import type {
 } from '@postern/proto/postern/audit/v1/audit'
 import { parsePageSize } from '@postern/rpc'
 import { ANSWER_BYTES_MAX, type LogReader } from '../log/log-reader.ts'
+import { toMicroseconds } from './audit-event.ts'
 import { parsePageToken, toPageToken } from './page-token.ts'
-import type { RecordFilter, RecordPage, RecordRange } from './record-search.ts'
+import type { RecordFilter } from './record-filter.ts'
+import type { RecordPage, RecordRange } from './record-search.ts'
 
 const TEXT_CHARS_MAX = 1024
 
@@ -24,6 +26,7 @@ type Search = (search: {
   range: RecordRange
   limit: number
   bytesMax: number
+  signal: AbortSignal
 }) => Promise<RecordPage>
 
 export function createRecordHandlers(needs: {
@@ -32,7 +35,7 @@ export function createRecordHandlers(needs: {
 }): Pick<AuditServiceImplementation, 'searchRecords'> {
   const { log, search } = needs
   return {
-    async searchRecords(request) {
+    async searchRecords(request, { signal }) {
       const { ascending, pageSize, pageToken } = request
       const limit = parsePageSize(pageSize)
       const filter = parseFilter(request)
@@ -44,7 +47,7 @@ export function createRecordHandlers(needs: {
           : parsePageToken(pageToken, same)
       // Later entries are not part of this search, so that its pages neither shift nor never end.
       const range = rangeOf({ ...start, ascending, afterIndex: request.afterIndex })
-      const page = await search({ filter, range, limit, bytesMax: ANSWER_BYTES_MAX })
+      const page = await search({ filter, range, limit, bytesMax: ANSWER_BYTES_MAX, signal })
       const last = page.records.at(-1)?.index
       return {
         records: page.records.map(({ index, event }) => ({
@@ -91,9 +94,9 @@ function parseFilter(request: SearchRecordsRequest): RecordFilter {
 
 function toTime(text: string | undefined): string | undefined {
   if (text === undefined) return undefined
-  // Other years are written with a sign, or are none that PostgreSQL knows.
-  if (!/^\d{4}-/.test(text) || text.startsWith('0000')) throw rejected('TIME_RANGE_INVALID')
-  return text
+  const time = toMicroseconds(text)
+  if (time === undefined) throw rejected('TIME_RANGE_INVALID')
+  return time
 }
 
 function smaller(one: bigint, other: bigint): bigint {

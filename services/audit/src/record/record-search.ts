@@ -1,22 +1,9 @@
 import { type Kysely, type SqlBool, sql } from 'kysely'
 import type { AuditDatabase } from '../database.ts'
-import { searchableText } from './audit-event.ts'
-
-/** What to look for; an empty text matches everything. */
-export type RecordFilter = {
-  readonly user: string
-  readonly cluster: string
-  readonly namespace: string
-  readonly verb: string
-  /** "pods" or "pods/exec". */
-  readonly resource: string
-  readonly decision: '' | 'allow' | 'deny'
-  /** RFC 3339. */
-  readonly since: string | undefined
-  readonly until: string | undefined
-  readonly auditId: string
-  readonly openOnly: boolean
-}
+import { eventOf } from './audit-event.ts'
+import { type FieldWanted, fieldsWanted, matches, type RecordFilter } from './record-filter.ts'
+import { receivedAtOf } from './record-index.ts'
+import { BLOCK_ENTRIES, blockOf, entriesAt, termsWanted } from './record-terms.ts'
 
 /** A part of the log, read one way. */
 export type RecordRange = {
@@ -34,59 +21,131 @@ export type RecordPage = {
   readonly more: boolean
 }
 
-/** The first matching records in a range: at most `limit`, and at most these many bytes but one. */
+/** At most 15 MiB of them. */
+const READ_AT_ONCE = 256
+const BLOCKS_AT_ONCE = 16
+
+/**
+ * The first matching records in a range: at most `limit`, and at most these many bytes but one. Which
+ * entries can match is in the tables; the records themselves say which do.
+ *
+ * @throws what the signal was aborted with
+ */
 export async function searchRecords(
   db: Kysely<AuditDatabase>,
-  search: { filter: RecordFilter; range: RecordRange; limit: number; bytesMax: number },
+  search: {
+    filter: RecordFilter
+    range: RecordRange
+    limit: number
+    bytesMax: number
+    signal: AbortSignal
+  },
 ): Promise<RecordPage> {
-  const { filter, range, limit, bytesMax } = search
-  const way = sql.raw(range.ascending ? 'asc' : 'desc')
-  const { rows: matches } = await sql<{ idx: string; bytes: number }>`
-    select record.idx::text as idx, octet_length(entry.body) as bytes
-    from record join entry on entry.idx = record.idx
-    where record.idx > ${String(range.after)}::bigint
-      and record.idx < ${String(range.before)}::bigint
-      and ${sql.join(conditionsOf(filter), sql` and `)}
-    order by record.idx ${way}
-    limit ${limit + 1}`.execute(db)
+  const { filter, range, limit, bytesMax, signal } = search
+  const fields = fieldsWanted(filter)
+  const records: FoundRecord[] = []
   let bytes = 0
-  const cut = matches.findIndex((match, at) => {
-    bytes += match.bytes
-    return at >= limit || (at > 0 && bytes > bytesMax)
-  })
-  const wanted = (cut < 0 ? matches : matches.slice(0, cut)).map(({ idx }) => idx)
-  const { rows } = await sql<{ idx: string; body: Buffer }>`
-    select idx::text as idx, body from entry
-    where idx = any(${wanted}::bigint[]) order by entry.idx ${way}`.execute(db)
-  return {
-    records: rows.map(({ idx, body }) => ({ index: Number(idx), event: body })),
-    more: cut >= 0,
+  for await (const candidates of candidateRuns(db, filter, fields, range)) {
+    signal.throwIfAborted()
+    for (const found of await matchesAmong(db, candidates, filter, fields)) {
+      bytes += found.event.length
+      const isFull = records.length >= limit || (records.length > 0 && bytes > bytesMax)
+      if (isFull) return { records, more: true }
+      records.push(found)
+    }
   }
+  return { records, more: false }
 }
 
-function conditionsOf(filter: RecordFilter) {
-  const conditions = [sql<SqlBool>`true`]
-  const equal = (column: string, text: string) => {
-    if (text === '') return
-    conditions.push(sql`${sql.ref(`record.${column}`)} = ${searchableText(text)}`)
+/** In the order of the range, the entries that have all the values that are looked for. */
+async function* candidateRuns(
+  db: Kysely<AuditDatabase>,
+  filter: RecordFilter,
+  fields: readonly FieldWanted[],
+  range: RecordRange,
+): AsyncGenerator<readonly number[]> {
+  const { ascending } = range
+  const [after, before] = [Number(range.after), Number(range.before)]
+  let first = blockOf(after + 1)
+  let last = blockOf(before - 1)
+  let run: number[] = []
+  for (;;) {
+    const blocks = await candidateBlocks(db, { filter, fields, first, last, ascending })
+    for (const block of blocks) {
+      const within = entriesAt(block).filter((idx) => idx > after && idx < before)
+      run.push(...(ascending ? within : within.toReversed()))
+      for (; run.length >= READ_AT_ONCE; run = run.slice(READ_AT_ONCE)) {
+        yield run.slice(0, READ_AT_ONCE)
+      }
+    }
+    const end = blocks.at(-1)
+    if (end === undefined || blocks.length < BLOCKS_AT_ONCE) break
+    if (ascending) first = end.block + 1
+    else last = end.block - 1
   }
-  equal('user_name', filter.user)
-  equal('cluster', filter.cluster)
-  equal('namespace', filter.namespace)
-  equal('verb', filter.verb)
-  equal('decision', filter.decision)
-  equal('audit_id', filter.auditId)
-  if (filter.resource !== '') {
-    const [resource = '', ...rest] = filter.resource.split('/')
-    equal('resource', resource)
-    conditions.push(sql`record.subresource = ${searchableText(rest.join('/'))}`)
+  if (run.length > 0) yield run
+}
+
+async function candidateBlocks(
+  db: Kysely<AuditDatabase>,
+  search: {
+    filter: RecordFilter
+    fields: readonly FieldWanted[]
+    first: number
+    last: number
+    ascending: boolean
+  },
+) {
+  const { filter, fields, first, last, ascending } = search
+  const { since, until, openOnly } = filter
+  const tables = [sql`record_block`]
+  const conditions = [
+    sql<SqlBool>`record_block.block >= ${first} and record_block.block <= ${last}`,
+  ]
+  let positions = sql`repeat('1', ${sql.lit(BLOCK_ENTRIES)})::bit(256)`
+  for (const [at, { name, value }] of termsWanted(fields).entries()) {
+    const term = sql.ref(`term_${at}`)
+    tables.push(sql`record_term as ${term}`)
+    conditions.push(
+      sql`${term}.name = ${name} and ${term}.value = ${value} and ${term}.block = record_block.block`,
+    )
+    positions = sql`${positions} & ${term}.positions`
   }
-  if (filter.since !== undefined) {
-    conditions.push(sql`record.received_at >= ${filter.since}::timestamptz`)
+  if (since !== undefined || until !== undefined) {
+    conditions.push(sql`tstzrange(received_from, received_to, '[]')
+      && tstzrange(${since ?? null}::timestamptz, ${until ?? null}::timestamptz, '[)')`)
   }
-  if (filter.until !== undefined) {
-    conditions.push(sql`record.received_at < ${filter.until}::timestamptz`)
+  if (openOnly) {
+    conditions.push(sql`exists (
+      select from open_intent where open_intent.idx / ${sql.lit(BLOCK_ENTRIES)} = record_block.block)`)
   }
-  if (filter.openOnly) conditions.push(sql`record.open`)
-  return conditions
+  const { rows } = await sql<{ block: string; positions: string }>`
+    select record_block.block::text as block, (${positions})::text as positions
+    from ${sql.join(tables)}
+    where ${sql.join(conditions, sql` and `)} and bit_count(${positions}) > 0
+    order by record_block.block ${sql.raw(ascending ? 'asc' : 'desc')}
+    limit ${BLOCKS_AT_ONCE}`.execute(db)
+  return rows.map((row) => ({ block: Number(row.block), positions: row.positions }))
+}
+
+/** Those of these entries that match, in the order in which they are asked for. */
+async function matchesAmong(
+  db: Kysely<AuditDatabase>,
+  entries: readonly number[],
+  filter: RecordFilter,
+  fields: readonly FieldWanted[],
+): Promise<readonly FoundRecord[]> {
+  const open = filter.openOnly ? sql`idx in (select idx from open_intent)` : sql`true`
+  const { rows } = await sql<{ idx: string; body: Buffer; stored_at: string }>`
+    select idx::text as idx, body,
+      to_char(stored_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as stored_at
+    from entry where idx = any(${entries}::bigint[]) and ${open}`.execute(db)
+  const read = new Map(rows.map((row) => [Number(row.idx), row]))
+  return entries.flatMap((index) => {
+    const row = read.get(index)
+    if (row === undefined) return []
+    const event = eventOf(row.body)
+    const receivedAt = receivedAtOf({ event, storedAt: row.stored_at })
+    return matches({ event, receivedAt }, fields, filter) ? [{ index, event: row.body }] : []
+  })
 }
