@@ -117,16 +117,30 @@ function placeFields(stream: string, lastSeq: bigint, count: number): (at: numbe
   })
 }
 
-/** As they are: to have the client set them costs more than all the rest of a message. */
+/** Written as they are: to have the client set them and read them back costs more than all the rest of a message. */
+class WrittenHeaders extends MsgHdrsImpl {
+  readonly #text: string
+
+  constructor(text: string) {
+    super()
+    this.#text = text
+  }
+
+  override encode(): Uint8Array {
+    return Buffer.from(this.#text)
+  }
+}
+
 function toHeaders(...all: readonly Fields[]): MsgHdrs {
-  const headers = new MsgHdrsImpl()
+  let text = 'NATS/1.0\r\n'
   for (const fields of all) {
-    for (const [name, value] of Object.entries(fields)) {
+    for (const name in fields) {
+      const value = fields[name] ?? ''
       if (/[\r\n]/.test(value)) throw new Error(`the header ${name} of a message ends its line`)
-      headers.headers.set(name, [value])
+      text += `${name}: ${value}\r\n`
     }
   }
-  return headers
+  return new WrittenHeaders(`${text}\r\n`)
 }
 
 function firstSequence(firstSeq: bigint): { first_seq: number } {

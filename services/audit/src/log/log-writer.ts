@@ -10,6 +10,7 @@ import {
 } from '../producer/producer-repository.ts'
 import { type IndexedEntry, toLogEntry } from '../record/log-entry.ts'
 import { indexRecords } from '../record/record-index.ts'
+import { insertEntries } from './entry-table.ts'
 import { type LogHead, loadEdge, lockForWriting, readLogHead, writeLogHead } from './log-head.ts'
 import { writeTiles } from './tile-table.ts'
 
@@ -94,19 +95,7 @@ export function createLogWriter(needs: {
       producerId: record.producerId,
       storedAt,
     }))
-    // Bodies go as one run of bytes: an array of them would be a text with two digits for each.
-    await sql`
-      insert into entry (idx, producer_id, number, body, stored_at)
-      select idx, producer_id, number,
-        substring(${Buffer.concat(entries.map(({ body }) => body))}::bytea
-          from (1 + sum(bytes) over (order by idx) - bytes)::integer for bytes),
-        ${storedAt}::timestamptz
-      from unnest(
-        ${entries.map(({ idx }) => idx)}::bigint[],
-        ${entries.map(({ producerId }) => producerId)}::uuid[],
-        ${entries.map(({ number }) => String(number))}::bigint[],
-        ${entries.map(({ body }) => body.length)}::integer[]
-      ) as fresh (idx, producer_id, number, bytes)`.execute(tx)
+    await insertEntries(tx, entries)
     for (const { idx, invalidRecord } of entries) {
       if (invalidRecord === undefined) continue
       const body = Buffer.from(invalidRecord)
