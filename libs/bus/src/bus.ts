@@ -36,8 +36,8 @@ export type StreamSettings = {
 }
 
 export type BusStream = {
-  /** Makes the stream, or brings its configuration up to date. */
-  ensure(settings: StreamSettings): Promise<void>
+  /** Makes the stream, or brings its configuration up to date. Answers as `lastSeq`. */
+  ensure(settings: StreamSettings): Promise<bigint>
   /**
    * Sequence of the last message, also when it was removed; 0n for a new stream.
    * @throws StreamMissingError

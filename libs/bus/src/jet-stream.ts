@@ -38,17 +38,17 @@ export function createJetStream(needs: {
         const existing = await orMissing(streams.info(name))
         if (existing === undefined) {
           const first = settings.firstSeq === undefined ? {} : firstSequence(settings.firstSeq)
-          await streams.add({ name, ...wanted, ...fixed, ...first })
-          return
+          const added = await streams.add({ name, ...wanted, ...fixed, ...first })
+          return BigInt(added.state.last_seq)
         }
         const { epoch } = settings
         if (epoch !== undefined && existing.config.metadata?.[EPOCH] !== epoch) {
           needs.log.warn({ stream: name, epoch }, 'a stream of another epoch is made anew')
           await streams.delete(name)
-          await stream(name).ensure(settings)
-          return
+          return await stream(name).ensure(settings)
         }
         if (differs(existing.config, wanted)) await streams.update(name, wanted)
+        return BigInt(existing.state.last_seq)
       },
       async lastSeq() {
         const { streams } = await manager()

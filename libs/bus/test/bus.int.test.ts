@@ -118,9 +118,11 @@ describe('a stream', () => {
     const epochs = { ...settings, subjects: ['bus.epochs.>'] }
     await stream.ensure({ ...epochs, epoch: 'e1' })
     await stream.publish([{ ...message(1), subject: 'bus.epochs.a' }], 0n)
-    await stream.ensure({ ...epochs, epoch: 'e1', firstSeq: 41n })
+    expect(await stream.ensure({ ...epochs, epoch: 'e1', firstSeq: 41n })).toBe(
+      await stream.lastSeq(),
+    )
     expect(await stream.lastSeq()).toBe(1n)
-    await stream.ensure({ ...epochs, epoch: 'e2', firstSeq: 41n })
+    expect(await stream.ensure({ ...epochs, epoch: 'e2', firstSeq: 41n })).toBe(40n)
     expect(await stream.lastSeq()).toBe(40n)
     await stream.publish([{ ...message(41), subject: 'bus.epochs.a' }], 40n)
     const seen: bigint[] = []

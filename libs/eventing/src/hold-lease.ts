@@ -5,6 +5,7 @@ import type { Paths } from './event-log-client.ts'
 import type { LogFollower } from './follow-log.ts'
 import { type AskOwner, askByStream, type LeaseClient } from './lease-questions.ts'
 import { isLeaseValid, LEASE_MS, leaseAnswered, leaseAsked, NO_LEASE } from './lease-state.ts'
+import { everyTick } from './ticks.ts'
 import { createWaker } from './waker.ts'
 
 export type HoldLeaseOptions = {
@@ -125,8 +126,8 @@ export function holdLease(options: HoldLeaseOptions): Lease {
   }
 
   void renewAgain()
-  const renewing = setInterval(() => void renewAgain(), RENEW_MS)
-  const watching = setInterval(watch, WATCH_MS)
+  const endRenewing = everyTick(RENEW_MS, () => void renewAgain())
+  const endWatching = everyTick(WATCH_MS, watch)
 
   return {
     valid,
@@ -140,8 +141,8 @@ export function holdLease(options: HoldLeaseOptions): Lease {
     onRegained: regained.subscribe,
     stop() {
       stopping.abort()
-      clearInterval(renewing)
-      clearInterval(watching)
+      endRenewing()
+      endWatching()
       watch()
     },
   }

@@ -90,8 +90,8 @@ async function resume(
   const { pos, epoch } = await readHead(db)
   const firstSeq = pos > REFILL_MAX ? pos - REFILL_MAX + 1n : 1n
   const subjects = [namesOf(service).subjects]
-  await stream.ensure({ subjects, firstSeq, maxAgeSeconds: RETENTION_SECONDS, epoch })
-  const last = await stream.lastSeq()
+  const maxAgeSeconds = RETENTION_SECONDS
+  const last = await stream.ensure({ subjects, firstSeq, maxAgeSeconds, epoch })
   // The head is read after the stream, which can then only be ahead when it is no copy.
   const head = await readHead(db)
   if (head.epoch === epoch && last > head.pos) {

@@ -1,28 +1,22 @@
 import {
   Counter,
   type CounterConfiguration,
-  collectDefaultMetrics,
   Gauge,
   type GaugeConfiguration,
   Histogram,
   type HistogramConfiguration,
   Registry,
 } from 'prom-client'
+import { collectProcessMetrics } from './process-metrics.ts'
 
 /** A service's own Prometheus registry. Each metric is declared once, in its `signals.ts`. */
 export type Metrics = Registry
-
-/** Each look wakes a process that may have nothing else to do. */
-const EVENT_LOOP_LOOK_MS = 100
 
 /** `ofProcess` adds CPU, memory and event loop; several services in one process need it once. */
 export function createMetrics(service: string, options: { ofProcess?: boolean } = {}): Metrics {
   const registry = new Registry()
   registry.setDefaultLabels({ service })
-  if (options.ofProcess === true) {
-    const eventLoopMonitoringPrecision = EVENT_LOOP_LOOK_MS
-    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision })
-  }
+  if (options.ofProcess === true) collectProcessMetrics(registry)
   return registry
 }
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createLog } from './log.ts'
@@ -31,6 +32,26 @@ test('a histogram of the same name is the same', async () => {
   const settings = { name: 'x_seconds', help: 'x', labelNames: ['rpc'] as const, buckets: [1] }
   const first = histogramIn(metrics, { ...settings, labelNames: ['rpc'] })
   expect(histogramIn(metrics, { ...settings, labelNames: ['rpc'] })).toBe(first)
+})
+
+test('a turn of the event loop that took long is told once', async () => {
+  const metrics = createMetrics('policy', { ofProcess: true })
+  const longest = async () => {
+    const lag = /^nodejs_eventloop_lag_max_seconds\{.*\} (.*)$/m.exec(await metrics.metrics())
+    return Number(lag?.[1])
+  }
+  const turns = async () => {
+    for (let turn = 0; turn < 10; turn += 1) await setImmediate()
+  }
+  await turns()
+  await longest()
+  const busyUntil = performance.now() + 60
+  while (performance.now() < busyUntil);
+  await turns()
+  const busy = await longest()
+  expect(busy).toBeGreaterThan(0.05)
+  await turns()
+  expect(await longest()).not.toBe(busy)
 })
 
 test('a traceparent goes through unchanged', () => {

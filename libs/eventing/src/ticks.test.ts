@@ -1,0 +1,39 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { everyTick } from './ticks.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.useRealTimers()
+})
+
+test('whenever they begin, all that wait for the same ticks are called together', async () => {
+  const calledAt: number[][] = [[], [], []]
+  const ends: (() => void)[] = []
+  for (const times of calledAt) {
+    ends.push(everyTick(50, () => times.push(performance.now())))
+    await vi.advanceTimersByTimeAsync(17)
+  }
+  await vi.advanceTimersByTimeAsync(200 - 51)
+  expect(calledAt).toEqual([
+    [50, 100, 150, 200],
+    [50, 100, 150, 200],
+    [50, 100, 150, 200],
+  ])
+  for (const end of ends) end()
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(calledAt.flat()).toHaveLength(12)
+})
+
+test('after a standstill there is one tick, not one for each that was missed', async () => {
+  const fake = performance.now.bind(performance)
+  let stoodStillMs = 0
+  vi.spyOn(performance, 'now').mockImplementation(() => fake() + stoodStillMs)
+  const calledAt: number[] = []
+  const end = everyTick(50, () => calledAt.push(performance.now()))
+  await vi.advanceTimersByTimeAsync(60)
+  stoodStillMs = 180
+  await vi.advanceTimersByTimeAsync(110)
+  expect(calledAt).toEqual([50, 280, 300, 350])
+  end()
+})
