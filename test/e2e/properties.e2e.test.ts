@@ -31,4 +31,5 @@ humanVisible(world)
 // Gateways that lose what they would have recorded of reads, and parts that die.
 nothingUnrecorded(world)
 credentialsAndCiphertext(world)
+// The last: it leaves the platform without a session service.
 noOrphan(world)

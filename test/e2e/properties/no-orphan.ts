@@ -30,9 +30,9 @@ export function noOrphan(world: () => E2eWorld): void {
       await world().platform.service('session').stop()
       session = spawnSession()
     })
-    // Others need it after this.
+    // Whoever runs after this has no session service.
     afterAll(async () => {
-      await sessionIsBack()
+      await session?.kill('SIGTERM')
     })
 
     const spawnSession = () => spawnService('session', world().platform.environmentOf('session'))
