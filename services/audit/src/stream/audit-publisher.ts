@@ -54,8 +54,8 @@ export function createAuditPublisher(needs: {
     const oldest = new Date(now().getTime() - retention.maxAgeSeconds * 1000)
     const firstSeq = BigInt((await tail.firstSince(oldest)) + 1)
     const epoch = await tail.epoch()
-    await stream.ensure({ subjects: AUDIT_SUBJECTS, firstSeq, epoch, ...retention })
-    let next = Number(await stream.lastSeq())
+    const settings = { subjects: AUDIT_SUBJECTS, firstSeq, epoch, ...retention }
+    let next = Number(await stream.ensure(settings))
     const size = await tail.size()
     if (next > size) {
       // The database was restored, or somebody else wrote to the bus: it is no copy of this log.
