@@ -1,4 +1,4 @@
-import { createSilentLog } from '@postern/telemetry/testing'
+import { createMemoryLog } from '@postern/telemetry/testing'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { EventLogClient } from './event-log-client.ts'
 import { holdLease } from './hold-lease.ts'
@@ -29,18 +29,19 @@ function createPath() {
 }
 
 function hold() {
+  const log = createMemoryLog()
   const paths = [createPath(), createPath()] as const
   const lease = holdLease({
     service: 'ledger',
     paths,
     follower: { position: () => HEAD, reach: async () => undefined },
-    log: createSilentLog(),
+    log,
     now: () => Date.now(),
   })
   const changes: string[] = []
   lease.onRegained(() => changes.push('regained'))
   lease.onLost(() => changes.push('lost'))
-  return { paths, lease, changes }
+  return { paths, lease, changes, log }
 }
 
 beforeEach(() => void vi.useFakeTimers({ now: 0 }))
@@ -95,6 +96,19 @@ test('without any answer the lease ends two seconds after the last that came was
   expect(lease.valid()).toBe(true)
   await vi.advanceTimersByTimeAsync(1)
   expect(lease.valid()).toBe(false)
+  lease.stop()
+})
+
+test('who reads the log learns once why a lease that does not hold was not renewed', async () => {
+  const { paths, lease, log } = hold()
+  await vi.advanceTimersByTimeAsync(SECOND)
+  for (const path of paths) path.way = 'fails'
+  await vi.advanceTimersByTimeAsync(10 * SECOND)
+  const warnings = log.records.filter(({ level }) => level === 'warn')
+  expect(warnings).toMatchObject([
+    { message: 'the lease was not renewed', fields: { error: 'there is no connection' } },
+    { message: 'the lease was lost', fields: { follows: 'ledger' } },
+  ])
   lease.stop()
 })
 

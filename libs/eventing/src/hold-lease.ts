@@ -60,6 +60,8 @@ export function holdLease(options: HoldLeaseOptions): Lease {
   let lease = NO_LEASE
   let turns = 0
   let wasValid = false
+  /** Since it does not hold: once, or it would be said twice a second. */
+  let isSaidWhy = false
 
   const valid = (): boolean =>
     !stopping.signal.aborted && isLeaseValid(lease, follower.position(), now())
@@ -80,6 +82,7 @@ export function holdLease(options: HoldLeaseOptions): Lease {
     if (isValid === wasValid) return
     wasValid = isValid
     if (isValid) {
+      isSaidWhy = false
       log.info({}, 'the lease holds')
       regained.wake()
     } else {
@@ -107,7 +110,9 @@ export function holdLease(options: HoldLeaseOptions): Lease {
     try {
       await renew(ask, answers)
     } catch (error) {
-      log.debug({ error: messageOf(error) }, 'a lease was not renewed')
+      const isDue = !valid() && !stopping.signal.aborted && !isSaidWhy
+      isSaidWhy ||= isDue
+      log[isDue ? 'warn' : 'debug']({ error: messageOf(error) }, 'the lease was not renewed')
     }
   }
 
