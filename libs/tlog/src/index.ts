@@ -15,6 +15,7 @@ export type { Subtree } from './subtree.ts'
 export {
   decodeEntryBundle,
   decodeTile,
+  ENTRY_BYTES_MAX,
   edgeTiles,
   encodeEntryBundle,
   encodeTile,

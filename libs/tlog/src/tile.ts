@@ -74,24 +74,26 @@ export function parseTilePath(path: string): TileId | undefined {
   return tilePath(id) === path ? id : undefined
 }
 
-const ENTRY_BYTES_MAX = 65_535
+/** Its length is a uint16. */
+export const ENTRY_BYTES_MAX = 65_535
 
 /** A bundle of entries: each behind its length as a big-endian uint16. */
 export function encodeEntryBundle(entries: readonly Uint8Array[]): Buffer {
-  return Buffer.concat(
-    entries.flatMap((entry) => {
-      if (entry.length > ENTRY_BYTES_MAX) throw new RangeError('an entry has at most 65,535 bytes')
-      const length = Buffer.alloc(2)
-      length.writeUInt16BE(entry.length)
-      return [length, entry]
-    }),
-  )
+  const bundle = Buffer.allocUnsafe(entries.reduce((bytes, { length }) => bytes + 2 + length, 0))
+  let at = 0
+  for (const entry of entries) {
+    if (entry.length > ENTRY_BYTES_MAX) throw new RangeError('an entry has at most 65,535 bytes')
+    at = bundle.writeUInt16BE(entry.length, at)
+    bundle.set(entry, at)
+    at += entry.length
+  }
+  return bundle
 }
 
 /** @throws RangeError when the bytes end within an entry */
-export function decodeEntryBundle(bytes: Uint8Array): readonly Uint8Array[] {
+export function decodeEntryBundle(bytes: Uint8Array): Buffer[] {
   const bundle = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-  const entries: Uint8Array[] = []
+  const entries: Buffer[] = []
   let at = 0
   while (at < bundle.length) {
     const start = at + 2

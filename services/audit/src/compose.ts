@@ -109,10 +109,20 @@ export async function rebuildAudit({
   const { size, problems } = await verifyStoredLog(db, signer.verifierKey)
   say(`  log: ${size} entries, ${problems.length === 0 ? 'verified' : 'DAMAGED'}`)
   for (const problem of problems) say(`    ${problem}`)
-  const { entries, different } = await rebuildRecords(db, { verify })
+  const records = await rebuildRecords(db, { verify }).catch(orDamage)
+  if (records instanceof LogDamagedError) {
+    say(`  records: ${records.message}`)
+    return false
+  }
+  const { entries, different } = records
   const verdict = `${different} rows DIFFERENT, ${verify ? 'kept as they were' : 'replaced'}`
   say(`  records: ${entries} entries, ${different === 0 ? 'equal' : verdict}`)
   return problems.length === 0 && different === 0
+}
+
+function orDamage(error: unknown): LogDamagedError {
+  if (error instanceof LogDamagedError) return error
+  throw error
 }
 
 function originOf({ logOrigin }: AuditConfig, trustDomain: string): string {

@@ -4,13 +4,14 @@ import type { Generated } from 'kysely'
 type Bigint = bigint | number | string
 
 export type AuditDatabase = {
-  /** The log itself: what was hashed, in order. Never changed. */
-  entry: {
-    idx: Bigint
+  /** The log itself: what was hashed, in order, as compressed entry bundles of one moment each. Never changed. */
+  entry_bundle: { first_idx: Bigint; entries: number; stored_at: Date | string; bundle: Buffer }
+  /** Which numbers of a producer are at which places of the log. Never changed. */
+  producer_run: {
     producer_id: string
-    number: Bigint
-    body: Buffer
-    stored_at: Date | string
+    first_number: Bigint
+    last_number: Bigint
+    first_idx: Bigint
   }
   /** The bytes of records that were not valid; their entry carries the SHA-256. Never changed. */
   invalid_record: { idx: Bigint; body: Buffer }
@@ -18,11 +19,11 @@ export type AuditDatabase = {
   tile: { level: number; idx: Bigint; hashes: Buffer }
   /** One row: the newest checkpoint. */
   log_head: { id: Generated<number>; size: Bigint; root: Buffer; checkpoint: string }
-  /** Fold of `entry`: when the records of each 256 entries were received. */
+  /** Fold of `entry_bundle`: when the records of each 256 entries were received. */
   record_block: { block: Bigint; received_from: Date | string; received_to: Date | string }
-  /** Fold of `entry`: which of each 256 entries have a value; a text of as many zeros and ones. */
+  /** Fold of `entry_bundle`: which of each 256 entries have a value; a text of as many zeros and ones. */
   record_term: { name: string; value: string; block: Bigint; positions: string }
-  /** Fold of `entry`: intents whose outcome is not there yet. */
+  /** Fold of `entry_bundle`: intents whose outcome is not there yet. */
   open_intent: { idx: Bigint; producer_id: string; audit_id: string }
   /** Fold of the event log. */
   producer: { id: string; name: string; registered_at: Date | string }

@@ -4,7 +4,9 @@ import { createRecentItems, openEventLog } from '@postern/eventing'
 import { createMetrics } from '@postern/telemetry'
 import { createSilentLog } from '@postern/telemetry/testing'
 import { createNoteSigner } from '@postern/tlog'
+import { sql } from 'kysely'
 import type { AuditDatabase } from '../src/database.ts'
+import { packBundle, unpackBundle } from '../src/log/entry-bundle.ts'
 import { ensureLogHead } from '../src/log/log-head.ts'
 import { createLogReader } from '../src/log/log-reader.ts'
 import { createLogWriter, type Delivery } from '../src/log/log-writer.ts'
@@ -131,4 +133,45 @@ export async function allLeaves(audit: Pick<Audit, 'reader'>): Promise<Buffer[]>
     if (more.length === 0) return leaves
     leaves.push(...more)
   }
+}
+
+/** Puts other entries into the bundle that has an entry, as whoever may switch the triggers off can. */
+export async function rewriteBundle(
+  db: Audit['db'],
+  idx: number,
+  change: (bodies: readonly Buffer[], first: number) => readonly Buffer[],
+): Promise<void> {
+  await sql`alter table entry_bundle disable trigger all`.execute(db)
+  const bundles = await db
+    .selectFrom('entry_bundle')
+    .selectAll()
+    .where('first_idx', '<=', idx)
+    .orderBy('first_idx')
+    .execute()
+  const last = bundles.at(-1)
+  if (last === undefined) throw new Error(`no bundle has entry ${idx}`)
+  const first = Number(last.first_idx)
+  const bodies = change(await unpackBundle(last.bundle, last.entries), first)
+  await db
+    .updateTable('entry_bundle')
+    .set({ entries: bodies.length, bundle: packBundle(bodies) })
+    .where('first_idx', '=', first)
+    .execute()
+}
+
+/** Alters one entry and leaves the others of its bundle as they are. */
+export async function rewriteEntry(
+  db: Audit['db'],
+  idx: number,
+  change: (body: Buffer) => Buffer,
+): Promise<void> {
+  await rewriteBundle(db, idx, (bodies, first) =>
+    bodies.map((body, at) => (first + at === idx ? change(body) : body)),
+  )
+}
+
+export function flipBit(body: Buffer, at: number): Buffer {
+  const flipped = Buffer.from(body)
+  flipped[at] = (flipped[at] ?? 0) ^ 1
+  return flipped
 }

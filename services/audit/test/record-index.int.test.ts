@@ -39,7 +39,9 @@ test('what searches look at is the fold of the log: folded again it is equal', a
 
 test('a log of before there were blocks is searched as it was', async () => {
   const databaseUrl = await createDatabase(inject('postgresUrl'))
-  const { '0005-terms': _, ...before } = migrations
+  const before = Object.fromEntries(
+    Object.entries(migrations).filter(([name]) => name < '0005-terms'),
+  )
   const bus = connectBus({ url: 'nats://127.0.0.1:1', name: 'before', log: audit.log })
   const eventLog = await openEventLog<AuditDatabase, ProducerEvent>({
     databaseUrl,

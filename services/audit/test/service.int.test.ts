@@ -21,7 +21,7 @@ import { verifyLog } from '@postern/tlog'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { auditService } from '../src/index.ts'
-import { openAudit, record, records, testKey } from './audit-fixture.ts'
+import { flipBit, openAudit, record, records, rewriteEntry, testKey } from './audit-fixture.ts'
 
 const AUDITOR = { userToken: 'ptk_auditor' }
 const NOBODY = { userToken: 'ptk_nobody' }
@@ -252,13 +252,16 @@ test('rebuild --verify folds everything again, verifies the log, and names a fli
   expect(await rebuild()).toBe(true)
   expect(said.join('\n')).toMatch(/log: \d+ entries, verified\n {2}records: \d+ entries, equal/)
   const owner = await openAudit(databaseUrl)
-  await sql`alter table entry disable trigger all`.execute(owner.db)
-  await sql`update entry set body = set_byte(body, 9, get_byte(body, 9) # 4) where idx = 7`.execute(
-    owner.db,
-  )
-  await owner.close()
-  expect(await rebuild()).toBe(false)
-  expect(said.join('\n')).toContain('entry 7 is not what was logged')
+  try {
+    await rewriteEntry(owner.db, 7, (body) => flipBit(body, 9))
+    expect(await rebuild()).toBe(false)
+    expect(said.join('\n')).toContain('entry 7 is not what was logged')
+    await sql`update entry_bundle set bundle = 'damaged' where first_idx = 0`.execute(owner.db)
+    expect(await rebuild()).toBe(false)
+    expect(said.at(-1)).toBe('  records: the entries of the audit log from 0 on cannot be read')
+  } finally {
+    await owner.close()
+  }
 })
 
 test.each([

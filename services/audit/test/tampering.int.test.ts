@@ -1,11 +1,23 @@
 import { createDatabase } from '@postern/fixtures'
-import { verifyLog } from '@postern/tlog'
+import { leafHash, verifyLog } from '@postern/tlog'
 import { sql } from 'kysely'
 import { describe, expect, inject, test } from 'vitest'
+import { insertEntries } from '../src/log/bundle-table.ts'
 import { verifyStoredLog } from '../src/log/log-verification.ts'
-import { type Audit, allLeaves, delivery, openAudit, records } from './audit-fixture.ts'
+import {
+  type Audit,
+  allLeaves,
+  delivery,
+  flipBit,
+  openAudit,
+  record,
+  records,
+  rewriteBundle,
+  rewriteEntry,
+} from './audit-fixture.ts'
 
 const ENTRIES = 701
+const LOG_TABLES = ['entry_bundle', 'producer_run', 'invalid_record', 'tile', 'log_head']
 
 /** A log of its own, whose last entry stands for an invalid record, and a superuser beside it. */
 async function withLog(
@@ -32,10 +44,13 @@ async function withLog(
 test('the database refuses to change, take back or shorten anything of the log', async () => {
   await withLog(async (_audit, run) => {
     const statements = [
-      `update entry set body = 'x' where idx = 3`,
-      `update entry set number = 9999 where idx = 3`,
-      `delete from entry where idx = 3`,
-      `truncate entry cascade`,
+      `update entry_bundle set bundle = 'x' where first_idx = 0`,
+      `update entry_bundle set entries = 255 where first_idx = 0`,
+      `delete from entry_bundle where first_idx = 0`,
+      `truncate entry_bundle`,
+      `update producer_run set last_number = 9999`,
+      `delete from producer_run`,
+      `truncate producer_run`,
       `update invalid_record set body = 'x'`,
       `delete from invalid_record`,
       `delete from tile`,
@@ -54,42 +69,91 @@ test('the database refuses to change, take back or shorten anything of the log',
 
 // Whoever owns the tables can switch the triggers off, so each of these must be found afterwards.
 describe('when the triggers are switched off', () => {
-  test.each([
+  test.each<{ what: string; alter: string | ((audit: Audit) => Promise<void>); found: RegExp }>([
     {
       what: 'a flipped bit in an entry',
-      alter: `update entry set body = set_byte(body, 40, get_byte(body, 40) # 1) where idx = 699`,
+      alter: async ({ db }) => await rewriteEntry(db, 699, (body) => flipBit(body, 40)),
       found: /^entry 699 is not what was logged;.*not those that the checkpoint was signed for$/,
     },
     {
-      what: 'a deleted entry',
-      alter: `delete from entry where idx = 301`,
-      found: /^entry 301 is missing;.*the checkpoint is for 701 entries, and 301 were found$/,
+      what: 'a bundle that cannot be read any more',
+      alter: `update entry_bundle set bundle = set_byte(bundle, 0, 1) where first_idx = 256`,
+      found:
+        /^the entries of the audit log from 256 on cannot be read;.*256 were found; an inv.* 700/,
+    },
+    {
+      what: 'a deleted bundle',
+      alter: `delete from entry_bundle where first_idx = 256`,
+      found: /^entry 256 is missing; the checkpoint is for 701 entries, and 256 were found/,
+    },
+    {
+      what: 'an entry taken out of its bundle',
+      alter: async ({ db }) =>
+        await rewriteBundle(db, 301, (bodies, first) => bodies.toSpliced(301 - first, 1)),
+      found: /^entry 319 is missing; entry 301 is not what was logged;.* and 319 were found/,
+    },
+    {
+      what: 'a bundle hidden in another',
+      alter: async ({ db }) =>
+        await insertEntries(db, [{ idx: 10, body: Buffer.of(1) }], new Date().toISOString()),
+      found: /^entry 10 is there twice; the checkpoint is for 701 entries/,
     },
     {
       what: 'the last entries cut off, with their tile',
-      alter: `delete from invalid_record; delete from entry where idx >= 690;
-        update tile set hashes = substr(hashes, 1, (690 - 512) * 32) where level = 0 and idx = 2`,
+      alter: async ({ db }) => {
+        await sql`delete from invalid_record`.execute(db)
+        await rewriteBundle(db, 690, (bodies, first) => bodies.slice(0, 690 - first))
+        await sql`update tile set hashes = substr(hashes, 1, (690 - 512) * 32)
+          where level = 0 and idx = 2`.execute(db)
+      },
       found: /^the checkpoint is for 701 entries, and 690 were found$/,
     },
     {
       what: 'an entry put in at the end',
-      alter: `insert into entry select 701, producer_id, 9999, body, stored_at from entry where idx = 1`,
+      alter: async ({ db }) =>
+        await insertEntries(db, [{ idx: 701, body: record() }], new Date().toISOString()),
       found:
         /^tile 2 of level 0 is missing or too short; the checkpoint is for 701 entries, and 702 were found$/,
     },
     {
       what: 'two entries changed over',
-      alter: `update entry set body = (select body from entry e where e.idx = 17 - entry.idx)
-        where idx in (8, 9)`,
+      alter: async ({ db }) =>
+        await rewriteBundle(db, 8, (bodies) => [
+          ...bodies.slice(0, 8),
+          ...bodies.slice(8, 10).toReversed(),
+          ...bodies.slice(10),
+        ]),
       found: /^entry 8 is not what was logged/,
     },
     {
       what: 'an entry altered together with its leaf hash',
-      alter: `update entry set body = body || ' ' where idx = 5;
-        update tile set hashes = overlay(hashes placing
-          sha256('\\x00'::bytea || (select body from entry where idx = 5)) from 5 * 32 + 1)
-        where level = 0 and idx = 0`,
+      alter: async ({ db }) => {
+        const altered = record({ auditID: 'another' })
+        await rewriteEntry(db, 5, () => altered)
+        await sql`update tile set hashes = overlay(hashes placing ${Buffer.from(leafHash(altered))}
+          from 5 * 32 + 1) where level = 0 and idx = 0`.execute(db)
+      },
       found: /^hash 0 of level 1 is not what follows from the entries/,
+    },
+    {
+      what: 'whose the entries are',
+      alter: `delete from producer_run`,
+      found: /^nothing says who delivered entry 0$/,
+    },
+    {
+      what: 'an entry that was delivered, and is not there',
+      alter: `update producer_run set last_number = last_number + 1`,
+      found: /^entry 701 was delivered, and the log does not have it$/,
+    },
+    {
+      what: 'a number of a producer that is there twice',
+      alter: `insert into producer_run select producer_id, 7, 7, 3 from producer_run`,
+      found: /^entry 3 was delivered twice; number 7 of producer .* is there twice;/,
+    },
+    {
+      what: 'an invalid record of no entry',
+      alter: `insert into invalid_record values (701, 'x')`,
+      found: /^an invalid record is kept for entry 701, which was not found$/,
     },
     {
       what: 'an altered tile',
@@ -115,20 +179,19 @@ describe('when the triggers are switched off', () => {
   ])('$what is found', async ({ alter, found }) => {
     await withLog(async (audit, run) => {
       expect((await verifyStoredLog(audit.db, audit.verifierKey)).problems).toEqual([])
-      for (const table of ['entry', 'invalid_record', 'tile', 'log_head']) {
+      for (const table of LOG_TABLES) {
         await run(`alter table ${table} disable trigger all`)
       }
-      await run(alter)
+      await (typeof alter === 'string' ? run(alter) : alter(audit))
       const { problems } = await verifyStoredLog(audit.db, audit.verifierKey)
       expect(problems.join('; ')).toMatch(found)
     })
   })
 
   test('a flipped bit is found by those outside, who have only the checkpoint', async () => {
-    await withLog(async (audit, run) => {
+    await withLog(async (audit) => {
       const checkpoint = (await audit.reader.head()).note
-      await run('alter table entry disable trigger all')
-      await run(`update entry set body = set_byte(body, 9, get_byte(body, 9) # 128) where idx = 0`)
+      await rewriteEntry(audit.db, 0, (body) => flipBit(body, 9))
       const { verifierKey } = audit
       const leaves = [await allLeaves(audit)]
       expect(await verifyLog({ checkpoint, verifierKey, leaves })).toMatchObject({

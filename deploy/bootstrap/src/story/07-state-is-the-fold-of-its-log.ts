@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { withDatabase } from './database.ts'
 import { expectEqual, expectThat } from './expect.ts'
 import { readRecords } from './postern-records.ts'
@@ -49,15 +50,24 @@ export const stateIsTheFoldOfItsLog: StoryStep = {
   },
 }
 
+/** Within the first entry, which is behind its length. */
+const FLIPPED = 22
+
 /** As the database's administrator, past the trigger that forbids it. Twice is as before. */
 async function flipOneByte(world: World): Promise<void> {
   await withDatabase(world, async (client) => {
     await client.query('begin')
     await client.query("set local session_replication_role = 'replica'")
-    const flipped = await client.query(
-      'update audit.entry set body = set_byte(body, 20, get_byte(body, 20) # 1) where idx = 3',
+    const { rows } = await client.query<{ bundle: Buffer }>(
+      'select bundle from audit.entry_bundle where first_idx = 0',
     )
-    expectEqual(flipped.rowCount, 1, 'the number of entries touched')
+    const entries = zstdDecompressSync(rows[0]?.bundle ?? '')
+    entries[FLIPPED] = (entries[FLIPPED] ?? 0) ^ 1
+    const flipped = await client.query(
+      'update audit.entry_bundle set bundle = $1 where first_idx = 0',
+      [zstdCompressSync(entries)],
+    )
+    expectEqual(flipped.rowCount, 1, 'the number of bundles touched')
     await client.query('commit')
   })
 }

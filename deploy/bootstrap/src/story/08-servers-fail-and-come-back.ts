@@ -109,9 +109,7 @@ async function logHeads(world: World): Promise<Record<string, string>> {
       const { rows } = await client.query<{ pos: string }>(`select pos::text from ${schema}.head`)
       heads[streamOf(owner)] = rows[0]?.pos ?? ''
     }
-    const { rows } = await client.query<{ size: string }>(
-      'select count(*)::text as size from audit.entry',
-    )
+    const { rows } = await client.query<{ size: string }>('select size::text from audit.log_head')
     heads[AUDIT_STREAM] = rows[0]?.size ?? ''
     return heads
   })

@@ -1,7 +1,8 @@
 import { rejections } from '@postern/errors'
 import { proveConsistency, proveInclusion, type TileId, tileHashReader } from '@postern/tlog'
-import { type Kysely, sql } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { AuditDatabase } from '../database.ts'
+import { readEntries } from './bundle-table.ts'
 import { readLogHead } from './log-head.ts'
 import { findTile, tilesOf } from './tile-table.ts'
 
@@ -37,14 +38,16 @@ export function createLogReader({
     async leaves(first: bigint, limit: number): Promise<readonly Buffer[]> {
       if (first > BigInt(Number.MAX_SAFE_INTEGER)) return []
       const start = Number(first)
-      const { rows } = await sql<{ body: Buffer }>`
-        select body from (
-          select idx, body, sum(octet_length(body)) over (order by idx) as bytes
-          from entry where idx >= ${start} and idx < ${start + limit}
-        ) as run
-        where bytes <= ${ANSWER_BYTES_MAX} or idx = ${start}
-        order by idx`.execute(db)
-      return rows.map(({ body }) => body)
+      const leaves: Buffer[] = []
+      let bytes = 0
+      for await (const entries of readEntries(db, { first: start, before: start + limit })) {
+        for (const { body } of entries) {
+          bytes += body.length
+          if (leaves.length > 0 && bytes > ANSWER_BYTES_MAX) return leaves
+          leaves.push(body)
+        }
+      }
+      return leaves
     },
 
     /** @throws Rejection TREE_SIZE_OUT_OF_RANGE, INDEX_OUT_OF_RANGE */

@@ -1,6 +1,6 @@
 import type { Actor } from '@postern/eventing'
 import { growEdge, leafHash, type NoteSigner, type TreeEdge } from '@postern/tlog'
-import { type Kysely, sql, type Transaction } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import type { AuditDatabase } from '../database.ts'
 import type { ProducerKey } from '../producer/producer-id.ts'
 import {
@@ -8,9 +8,10 @@ import {
   type ProducerState,
   readProducerStates,
 } from '../producer/producer-repository.ts'
+import { insertRuns, readStoredNumbers } from '../producer/producer-runs.ts'
 import { type IndexedEntry, toLogEntry } from '../record/log-entry.ts'
 import { indexRecords } from '../record/record-index.ts'
-import { insertEntries } from './entry-table.ts'
+import { insertEntries } from './bundle-table.ts'
 import { type LogHead, loadEdge, lockForWriting, readLogHead, writeLogHead } from './log-head.ts'
 import { writeTiles } from './tile-table.ts'
 
@@ -95,7 +96,8 @@ export function createLogWriter(needs: {
       producerId: record.producerId,
       storedAt,
     }))
-    await insertEntries(tx, entries)
+    await insertEntries(tx, entries, storedAt)
+    await insertRuns(tx, entries)
     for (const { idx, invalidRecord } of entries) {
       if (invalidRecord === undefined) continue
       const body = Buffer.from(invalidRecord)
@@ -226,8 +228,8 @@ async function freshRecords(
   const taken = new Set<string>()
   for (const { producer, first, records } of deliveries) {
     const stored = expected.get(producer.id) ?? 0n
-    const known = first <= stored ? await storedNumbers(tx, producer.id, first, records.length) : []
-    const repeated = new Set(known)
+    const wanted = { producerId: producer.id, first, count: records.length }
+    const repeated = first <= stored ? await readStoredNumbers(tx, wanted) : new Set<bigint>()
     for (const [at, record] of records.entries()) {
       const number = first + BigInt(at)
       const key = `${producer.id} ${number}`
@@ -237,17 +239,4 @@ async function freshRecords(
     }
   }
   return fresh
-}
-
-async function storedNumbers(
-  tx: Transaction<AuditDatabase>,
-  producerId: string,
-  first: bigint,
-  count: number,
-): Promise<readonly bigint[]> {
-  const { rows } = await sql<{ number: string }>`
-    select number::text as number from entry
-    where producer_id = ${producerId} and number >= ${String(first)}::bigint
-      and number < ${String(first + BigInt(count))}::bigint`.execute(tx)
-  return rows.map(({ number }) => BigInt(number))
 }

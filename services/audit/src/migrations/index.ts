@@ -4,6 +4,7 @@ import { search } from './0002-search.ts'
 import { producers } from './0003-producers.ts'
 import { openIntents } from './0004-open-intents.ts'
 import { terms } from './0005-terms.ts'
+import { bundles } from './0006-bundles.ts'
 
 /** Forward only, in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -12,4 +13,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0003-producers': producers,
   '0004-open-intents': openIntents,
   '0005-terms': terms,
+  '0006-bundles': bundles,
 }

@@ -38,7 +38,9 @@ export async function readProducerStates(
   const { rows } = await sql<{ id: string; registered: boolean; stored: string }>`
     select wanted.id::text as id,
       exists (select from producer where producer.id = wanted.id) as registered,
-      coalesce((select max(number) from entry where producer_id = wanted.id), 0)::text as stored
+      coalesce((
+        select last_number from producer_run where producer_id = wanted.id
+        order by first_number desc limit 1), 0)::text as stored
     from unnest(${ids}::uuid[]) as wanted (id)`.execute(db)
   return new Map(
     rows.map(({ id, registered, stored }) => [id, { registered, stored: BigInt(stored) }]),

@@ -1,8 +1,10 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { AuditDatabase } from '../database.ts'
-import { lockForWriting } from '../log/log-head.ts'
+import { readEntries } from '../log/bundle-table.ts'
+import { LogDamagedError, lockForWriting } from '../log/log-head.ts'
+import { readProducersOf } from '../producer/producer-runs.ts'
 import { eventOf } from './audit-event.ts'
-import { type IndexTables, indexRecords, indexTables } from './record-index.ts'
+import { type IndexedRecord, type IndexTables, indexRecords, indexTables } from './record-index.ts'
 
 export type RecordsReport = {
   readonly entries: number
@@ -10,6 +12,7 @@ export type RecordsReport = {
   readonly different: number
 }
 
+/** What is held of a record meanwhile is what searches look at. */
 const BATCH = 1000
 
 const folded: IndexTables = {
@@ -33,6 +36,8 @@ const compared = (
 /**
  * Folds the log again and compares what comes out with the tables that searches look at. Without
  * `verify` they are replaced, and nobody writes meanwhile.
+ *
+ * @throws LogDamagedError where there is nothing that could be folded
  */
 export async function rebuildRecords(
   db: Kysely<AuditDatabase>,
@@ -60,26 +65,36 @@ async function foldAgain(tx: Transaction<AuditDatabase>): Promise<number> {
       create temporary table ${again} (like ${ours} including indexes) on commit drop`.execute(tx)
   }
   let entries = 0
-  for (;;) {
-    const { rows } = await sql<{
-      idx: string
-      producer_id: string
-      body: Buffer
-      stored_at: string
-    }>`
-      select idx::text as idx, producer_id::text as producer_id, body,
-        to_char(stored_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as stored_at
-      from entry where idx >= ${entries} order by entry.idx limit ${BATCH}`.execute(tx)
-    const records = rows.map((row) => ({
-      idx: Number(row.idx),
-      producerId: row.producer_id,
-      storedAt: row.stored_at,
-      event: eventOf(row.body),
-    }))
-    await indexRecords(tx, records, folded)
-    entries += rows.length
-    if (rows.length < BATCH) return entries
+  let unfolded: Omit<IndexedRecord, 'producerId'>[] = []
+  const fold = async () => {
+    await indexRecords(tx, await withProducers(tx, unfolded), folded)
+    entries += unfolded.length
+    unfolded = []
   }
+  for await (const bundle of readEntries(tx, { first: 0, before: Number.MAX_SAFE_INTEGER })) {
+    for (const { idx, storedAt, body } of bundle) {
+      unfolded.push({ idx, storedAt, event: eventOf(body) })
+    }
+    if (unfolded.length >= BATCH) await fold()
+  }
+  await fold()
+  return entries
+}
+
+async function withProducers(
+  tx: Transaction<AuditDatabase>,
+  records: readonly Omit<IndexedRecord, 'producerId'>[],
+): Promise<readonly IndexedRecord[]> {
+  const [first, last] = [records.at(0), records.at(-1)]
+  if (first === undefined || last === undefined) return []
+  const producers = await readProducersOf(tx, { first: first.idx, before: last.idx + 1 })
+  return records.map((record) => {
+    const producerId = producers.get(record.idx)
+    if (producerId === undefined) {
+      throw new LogDamagedError(`nothing says who delivered entry ${record.idx}`)
+    }
+    return { ...record, producerId }
+  })
 }
 
 async function countDifferent(tx: Transaction<AuditDatabase>): Promise<number> {

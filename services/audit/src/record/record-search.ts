@@ -1,5 +1,6 @@
 import { type Kysely, type SqlBool, sql } from 'kysely'
 import type { AuditDatabase } from '../database.ts'
+import { readEntriesAt, type StoredEntry } from '../log/bundle-table.ts'
 import { eventOf } from './audit-event.ts'
 import { type FieldWanted, fieldsWanted, matches, type RecordFilter } from './record-filter.ts'
 import { receivedAtOf } from './record-index.ts'
@@ -21,9 +22,9 @@ export type RecordPage = {
   readonly more: boolean
 }
 
-/** At most 15 MiB of them. */
-const READ_AT_ONCE = 256
 const BLOCKS_AT_ONCE = 16
+/** Looked up at once; they are read bundle by bundle. */
+const ENTRIES_AT_ONCE = 256
 
 /**
  * The first matching records in a range: at most `limit`, and at most these many bytes but one. Which
@@ -46,12 +47,15 @@ export async function searchRecords(
   const records: FoundRecord[] = []
   let bytes = 0
   for await (const candidates of candidateRuns(db, filter, fields, range)) {
-    signal.throwIfAborted()
-    for (const found of await matchesAmong(db, candidates, filter, fields)) {
-      bytes += found.event.length
-      const isFull = records.length >= limit || (records.length > 0 && bytes > bytesMax)
-      if (isFull) return { records, more: true }
-      records.push(found)
+    for await (const entries of readEntriesAt(db, candidates)) {
+      signal.throwIfAborted()
+      for (const { index, event } of matchesAmong(entries, filter, fields)) {
+        bytes += event.length
+        const isFull = records.length >= limit || (records.length > 0 && bytes > bytesMax)
+        if (isFull) return { records, more: true }
+        // Copied, so that no more of its bundle is held than this.
+        records.push({ index, event: Buffer.from(event) })
+      }
     }
   }
   return { records, more: false }
@@ -68,22 +72,20 @@ async function* candidateRuns(
   const [after, before] = [Number(range.after), Number(range.before)]
   let first = blockOf(after + 1)
   let last = blockOf(before - 1)
-  let run: number[] = []
   for (;;) {
     const blocks = await candidateBlocks(db, { filter, fields, first, last, ascending })
-    for (const block of blocks) {
+    const found = blocks.flatMap((block) => {
       const within = entriesAt(block).filter((idx) => idx > after && idx < before)
-      run.push(...(ascending ? within : within.toReversed()))
-      for (; run.length >= READ_AT_ONCE; run = run.slice(READ_AT_ONCE)) {
-        yield run.slice(0, READ_AT_ONCE)
-      }
+      return ascending ? within : within.toReversed()
+    })
+    for (let at = 0; at < found.length; at += ENTRIES_AT_ONCE) {
+      yield found.slice(at, at + ENTRIES_AT_ONCE)
     }
     const end = blocks.at(-1)
-    if (end === undefined || blocks.length < BLOCKS_AT_ONCE) break
+    if (end === undefined || blocks.length < BLOCKS_AT_ONCE) return
     if (ascending) first = end.block + 1
     else last = end.block - 1
   }
-  if (run.length > 0) yield run
 }
 
 async function candidateBlocks(
@@ -116,8 +118,12 @@ async function candidateBlocks(
       && tstzrange(${since ?? null}::timestamptz, ${until ?? null}::timestamptz, '[)')`)
   }
   if (openOnly) {
-    conditions.push(sql`exists (
-      select from open_intent where open_intent.idx / ${sql.lit(BLOCK_ENTRIES)} = record_block.block)`)
+    const within = sql`open_intent where idx / ${sql.lit(BLOCK_ENTRIES)} = record_block.block`
+    // Few blocks have any: these are found first.
+    conditions.push(sql`exists (select from ${within})`)
+    positions = sql`${positions} & (
+      select bit_or(set_bit(repeat('0', ${sql.lit(BLOCK_ENTRIES)})::bit(256),
+        (idx % ${sql.lit(BLOCK_ENTRIES)})::integer, 1)) from ${within})`
   }
   const { rows } = await sql<{ block: string; positions: string }>`
     select record_block.block::text as block, (${positions})::text as positions
@@ -128,24 +134,15 @@ async function candidateBlocks(
   return rows.map((row) => ({ block: Number(row.block), positions: row.positions }))
 }
 
-/** Those of these entries that match, in the order in which they are asked for. */
-async function matchesAmong(
-  db: Kysely<AuditDatabase>,
-  entries: readonly number[],
+/** Those of these entries that match, in their order. */
+function matchesAmong(
+  entries: readonly StoredEntry[],
   filter: RecordFilter,
   fields: readonly FieldWanted[],
-): Promise<readonly FoundRecord[]> {
-  const open = filter.openOnly ? sql`idx in (select idx from open_intent)` : sql`true`
-  const { rows } = await sql<{ idx: string; body: Buffer; stored_at: string }>`
-    select idx::text as idx, body,
-      to_char(stored_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as stored_at
-    from entry where idx = any(${entries}::bigint[]) and ${open}`.execute(db)
-  const read = new Map(rows.map((row) => [Number(row.idx), row]))
-  return entries.flatMap((index) => {
-    const row = read.get(index)
-    if (row === undefined) return []
-    const event = eventOf(row.body)
-    const receivedAt = receivedAtOf({ event, storedAt: row.stored_at })
-    return matches({ event, receivedAt }, fields, filter) ? [{ index, event: row.body }] : []
+): readonly FoundRecord[] {
+  return entries.flatMap(({ idx, body, storedAt }) => {
+    const event = eventOf(body)
+    const receivedAt = receivedAtOf({ event, storedAt })
+    return matches({ event, receivedAt }, fields, filter) ? [{ index: idx, event: body }] : []
   })
 }

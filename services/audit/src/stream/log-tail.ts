@@ -1,33 +1,29 @@
 import type { RecentItems } from '@postern/eventing'
 import { type Kysely, sql } from 'kysely'
 import type { AuditDatabase } from '../database.ts'
+import { readEntries, readStoredAt } from '../log/bundle-table.ts'
 import { eventOf } from '../record/audit-event.ts'
 import type { IndexedEntry } from '../record/log-entry.ts'
 
 /** As many as the bus takes at once: each batch is files of its own there. What is recent has at most 4 MiB. */
 const RECENT_MAX = 1000
-/** At most 15 MiB. */
+/** Of so few bundles that they unpack to at most 24 MiB. */
 const STORED_MAX = 256
 
 export type LogTail = ReturnType<typeof createLogTail>
 
 /** What the publisher of the stream reads. */
 export function createLogTail(db: Kysely<AuditDatabase>, recent: RecentItems<IndexedEntry>) {
-  async function storedAt(index: number): Promise<Date | undefined> {
-    const { rows } = await sql<{ at: Date }>`
-      select stored_at as at from entry where idx = ${index}`.execute(db)
-    return rows[0]?.at
-  }
-
   return {
     /** The next to be published, of which there may be more. */
     async read(first: number): Promise<readonly IndexedEntry[]> {
       const written = recent.take(first, { items: RECENT_MAX })
       if (written.length > 0) return written
-      const { rows } = await sql<{ idx: string; body: Buffer }>`
-        select idx::text as idx, body from entry
-        where idx >= ${first} order by entry.idx limit ${STORED_MAX}`.execute(db)
-      return rows.map(({ idx, body }) => ({ index: Number(idx), body, event: eventOf(body) }))
+      const stored: IndexedEntry[] = []
+      for await (const entries of readEntries(db, { first, before: first + STORED_MAX })) {
+        for (const { idx, body } of entries) stored.push({ index: idx, body, event: eventOf(body) })
+      }
+      return stored
     },
 
     async size(): Promise<number> {
@@ -42,7 +38,7 @@ export function createLogTail(db: Kysely<AuditDatabase>, recent: RecentItems<Ind
       let high = await this.size()
       while (low < high) {
         const middle = Math.floor((low + high) / 2)
-        const at = await storedAt(middle)
+        const at = await readStoredAt(db, middle)
         if (at !== undefined && at < since) low = middle + 1
         else high = middle
       }
