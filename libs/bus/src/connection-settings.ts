@@ -7,12 +7,12 @@ export type BusAddress = {
   readonly name: string
 }
 
-const PING_INTERVAL_MS = 1000
+const PING_INTERVAL_MS = 3000
 const PINGS_OUT_MAX = 2
 const CONNECT_TIMEOUT_MS = 3000
 const RECONNECT_MS = 250
 
-/** Reconnects for ever, and notices within seconds that a server hangs. */
+/** Reconnects for ever, and notices within nine seconds that a server hangs. */
 export function connectionSettings({ url, name }: BusAddress): NodeConnectionOptions {
   const servers = url.split(',').map((one) => new URL(one.trim()))
   const [first] = servers

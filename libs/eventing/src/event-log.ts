@@ -6,6 +6,7 @@ import type { Migration } from 'kysely/migration'
 import type { EventCodec } from './codec.ts'
 import type { DomainEvent } from './decider.ts'
 import type { EventStore } from './event-store.ts'
+import type { LogPosition } from './follower-position.ts'
 import type { ProcessManager, ProcessManagerOptions } from './process-manager.ts'
 import type { Projection } from './projection.ts'
 import type { RebuildReport } from './rebuild-report.ts'
@@ -39,7 +40,15 @@ export type EventLog<Database, Event extends DomainEvent> = {
   readonly store: EventStore<Database, Event>
   /** EventLogService, for the service's RPC server. */
   readonly registration: RpcRegistration
-  /** Calls back when something was appended, by whatever process. Answers a function that ends it. */
+  /**
+   * Where the log ended within the last second.
+   * @throws Error when PostgreSQL does not say
+   */
+  head(): Promise<LogPosition>
+  /**
+   * Calls back when something was appended, by whatever process: at once, or within two seconds where
+   * PostgreSQL did not tell of it. Answers a function that ends it.
+   */
   onAppend(listener: () => void): () => void
   /** Added before or after `start`; runs from then on until `stop`. */
   processManager(options: ProcessManagerOptions<Event>): ProcessManager

@@ -43,7 +43,7 @@ export type LogFollower = {
   stop(): void
 }
 
-/** The owner says something every second; one that is silent for so long is asked anew. */
+/** The owner says something every two seconds; one that is silent for so long is asked anew. */
 const SILENCE_MS_MAX = 3000
 /** What is known to be in the log comes within so long. A quarter of a lease: there is time for another path. */
 const OVERDUE_MS = 500

@@ -3,6 +3,7 @@ import type { Log } from '@postern/telemetry'
 import type pg from 'pg'
 import { createClient, type DatabaseOptions } from './database.ts'
 import { pause } from './pause.ts'
+import { untilTick } from './ticks.ts'
 
 export type Role = {
   /** Unique in the service: "publisher". */
@@ -87,7 +88,7 @@ export function createLeadership(
       for (const role of roles) begin(role)
       options.notified()
       while (!signal.aborted) {
-        await pause(PULSE_MS, signal)
+        await pause(untilTick(PULSE_MS), signal)
         if (!signal.aborted) await client.query('select 1')
       }
     } finally {

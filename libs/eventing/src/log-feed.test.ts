@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createLogFeed } from './log-feed.ts'
 import type { LogEvent } from './log-table.ts'
 import { createWaker } from './waker.ts'
@@ -18,9 +18,13 @@ const event = (pos: bigint): LogEvent => ({
 
 function createLog(read: () => Promise<void>) {
   const { wake, subscribe } = createWaker()
-  const log = { head: 0n, reads: 0 }
+  const log = { head: 0n, reads: 0, isAway: false }
   const feed = createLogFeed({
     onAppend: subscribe,
+    async headLately() {
+      if (log.isAway) throw new Error('the database is away')
+      return { epoch: 'e', pos: log.head }
+    },
     async readAfter(pos) {
       log.reads += 1
       const { head } = log
@@ -81,6 +85,49 @@ test('a hundred readers at the head cost a few reads a commit, not a hundred', a
   }
   await Promise.all(readers)
   expect(log.reads).toBeLessThan(60)
+  feed.close()
+})
+
+test('beats say that nothing came, and read nothing of the log', async () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const { log, feed, append } = createLog(async () => undefined)
+  append()
+  append()
+  const following = feed.follow('a', 0n, new AbortController().signal)
+  await following.next()
+  for (let beats = 0; beats < 3; beats += 1) {
+    const beat = following.next()
+    await vi.advanceTimersByTimeAsync(2000)
+    expect((await beat).value).toEqual({ epoch: 'e', head: 2n, afterId: 'id-2', events: [] })
+  }
+  expect(log.reads).toBe(1)
+  feed.close()
+})
+
+test('what nobody told of comes with the next beat', async () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const { log, feed } = createLog(async () => undefined)
+  const following = feed.follow('a', 0n, new AbortController().signal)
+  await following.next()
+  log.head = 1n
+  const next = following.next()
+  await vi.advanceTimersByTimeAsync(2000)
+  expect((await next).value).toMatchObject({ head: 1n, events: [{ pos: 1n }] })
+  feed.close()
+})
+
+test('there is no beat of an owner that does not see its log: the reader asks another', async () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const { log, feed } = createLog(async () => undefined)
+  const following = feed.follow('a', 0n, new AbortController().signal)
+  await following.next()
+  log.isAway = true
+  const next = following.next().catch((error: unknown) => String(error))
+  await vi.advanceTimersByTimeAsync(2000)
+  expect(await next).toContain('the database is away')
   feed.close()
 })
 

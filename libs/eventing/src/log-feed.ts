@@ -1,12 +1,13 @@
 import { rejections } from '@postern/errors'
 import type { FollowEventsResponse } from '@postern/proto/postern/eventlog/v1/event_log'
-import type { LogRunPage } from './log-table.ts'
+import type { Head, LogRunPage } from './log-table.ts'
 import { pauseUnless } from './pause.ts'
 import { shareReads } from './share-reads.ts'
+import { untilTick } from './ticks.ts'
 import { toRecordedEvent } from './wire.ts'
 
-/** A reader that hears nothing for longer than a few of these asks anew. */
-const BEAT_MS = 1000
+/** A reader that hears nothing for half as long again asks anew. */
+const BEAT_MS = 2000
 /** Who may read is checked when a stream is opened, so it is opened again now and then. */
 export const STREAM_MS_MAX = 60_000
 /** A gateway follows a log twice at most; while a broken connection is noticed, twice that. */
@@ -19,12 +20,14 @@ const rejected = rejections({
 export type LogFeedNeeds = {
   /** The run after a position; never one that was read before it was asked for. */
   readonly readAfter: (pos: bigint) => Promise<LogRunPage>
+  /** The head within the last second: a beat says that it was seen. */
+  readonly headLately: () => Promise<Head>
   /** Calls back when something was appended, by whatever process. */
   readonly onAppend: (listener: () => void) => () => void
 }
 
 /** Sends a log to its readers as it is committed. Readers that stand at the same place share one read. */
-export function createLogFeed({ readAfter, onAppend }: LogFeedNeeds) {
+export function createLogFeed({ readAfter, headLately, onAppend }: LogFeedNeeds) {
   const reads = new Map<
     bigint,
     { readonly read: () => Promise<FollowEventsResponse>; asked: number }
@@ -55,20 +58,24 @@ export function createLogFeed({ readAfter, onAppend }: LogFeedNeeds) {
   async function* feed(after: bigint, signal: AbortSignal): AsyncGenerator<FollowEventsResponse> {
     let pos = after
     let epoch = ''
-    let nextBeatAt = 0
     while (!signal.aborted) {
       const appendsSeen = appends
       const run = await sharedRun(pos)
-      if (run.events.length > 0 || performance.now() >= nextBeatAt) {
-        yield run
-        nextBeatAt = performance.now() + untilBeat()
-      }
+      const isOther = run.epoch !== epoch
+      if (isOther || run.events.length > 0) yield run
       // The reader begins anew, and asks for that.
-      if (epoch !== '' && run.epoch !== epoch) return
+      if (isOther && epoch !== '') return
       epoch = run.epoch
       pos += BigInt(run.events.length)
-      if (pos >= run.head && appends === appendsSeen) {
-        await pauseUnless(onAppend, untilBeat(), signal)
+      if (pos < run.head) continue
+      const afterId = run.events.at(-1)?.id ?? run.afterId
+      while (appends === appendsSeen) {
+        await pauseUnless(onAppend, untilTick(BEAT_MS), signal)
+        if (signal.aborted) return
+        if (appends !== appendsSeen) break
+        const head = await headLately()
+        if (head.epoch !== epoch || head.pos !== pos) break
+        yield { epoch, head: pos, afterId, events: [] }
       }
     }
   }
@@ -96,9 +103,4 @@ export function createLogFeed({ readAfter, onAppend }: LogFeedNeeds) {
     },
     close: endCounting,
   }
-}
-
-/** All readers' beats fall together, so that those who stand at the head share the read for it. */
-function untilBeat(): number {
-  return BEAT_MS - (performance.now() % BEAT_MS)
 }

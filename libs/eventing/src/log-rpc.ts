@@ -8,13 +8,12 @@ import {
 import { type RpcRegistration, register } from '@postern/rpc'
 import type { Log } from '@postern/telemetry'
 import type { Executor } from './database.ts'
-import { createHeadWatch } from './head-watch.ts'
-import { LEASE_MS } from './lease-state.ts'
+import type { HeadWatch } from './head-watch.ts'
 import { createLogFeed, STREAM_MS_MAX } from './log-feed.ts'
-import { readHead, readLog } from './log-table.ts'
+import { readLog } from './log-table.ts'
 import type { RebuildReport } from './rebuild-report.ts'
-import { shareReads } from './share-reads.ts'
 import { toRecordedEvent } from './wire.ts'
+import { withinLease } from './within-lease.ts'
 
 const LIMIT_DEFAULT = 500
 const LIMIT_MAX = 1000
@@ -33,6 +32,7 @@ type LeaseRequest = HoldLeaseRequest | RenewLeaseRequest
 export function serveLog(needs: {
   readonly db: Executor
   readonly log: Log
+  readonly head: HeadWatch
   /** Calls back when something was appended. */
   readonly onAppend: (listener: () => void) => () => void
   readonly rebuild: (options: { verify: boolean }) => Promise<RebuildReport>
@@ -42,37 +42,30 @@ export function serveLog(needs: {
   readonly registration: RpcRegistration
   readonly close: () => void
 } {
-  const { db, log, onAppend } = needs
+  const { db, log, head, onAppend } = needs
   let isRebuilding = false
-  const watchHead = createHeadWatch({ db, log })
-  // Never remembered: a head that is older than the request could hide a revocation.
-  const freshHead = shareReads(
-    async () =>
-      await watchHead(
-        async () => await withinLease(readHead(db)),
-        (head) => head,
-      ),
-  )
   const feed = createLogFeed({
     readAfter: async (pos) =>
-      await watchHead(
+      await head.during(
         async () => await withinLease(readLog(db, pos, LIMIT_DEFAULT)),
-        ({ head }) => head,
+        (run) => run.head,
       ),
+    headLately: head.lately,
     onAppend,
   })
 
   const answerLease = async (reader: LeaseRequest) => {
-    const { pos: head, epoch } = await freshHead()
-    const granted = reader.epoch === epoch && reader.applied === head
-    return { epoch, head, granted, nonce: reader.nonce }
+    const { pos, epoch } = await head.now()
+    const granted = reader.epoch === epoch && reader.applied === pos
+    return { epoch, head: pos, granted, nonce: reader.nonce }
   }
 
   const registration = register(EventLogServiceDefinition, {
     async readEvents({ after, limit }) {
       if (limit > LIMIT_MAX) throw rejected('LIMIT_OUT_OF_RANGE')
-      const { head, events } = await readLog(db, after, limit === 0 ? LIMIT_DEFAULT : limit)
-      return { epoch: head.epoch, head: head.pos, events: events.map(toRecordedEvent) }
+      const run = await readLog(db, after, limit === 0 ? LIMIT_DEFAULT : limit)
+      const { pos, epoch } = run.head
+      return { epoch, head: pos, events: run.events.map(toRecordedEvent) }
     },
     async *followEvents({ after }, { call }) {
       yield* feed.follow(call.peer.spiffeId, after, call.signal)
@@ -106,20 +99,6 @@ export function serveLog(needs: {
   }
 
   return { registration, close: feed.close }
-}
-
-/** One connection that hangs must not hold up those who ask later. */
-async function withinLease<Value>(reading: Promise<Value>): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined
-  const tooLate = new Promise<never>((_, reject) => {
-    const message = 'PostgreSQL did not answer within the time of a lease'
-    timer = setTimeout(() => reject(new Error(message)), LEASE_MS)
-  })
-  try {
-    return await Promise.race([reading, tooLate])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /** One after the other, until the reader has no more, the signal aborts or a minute is over. */

@@ -1,8 +1,9 @@
 import { messageOf } from '@postern/errors'
 import { openDatabase, openForReaders, openMaintenance } from './database.ts'
 import type { DomainEvent } from './decider.ts'
-import { adoptOrigin } from './epoch.ts'
+import { adoptOrigin, changeEpoch } from './epoch.ts'
 import type { EventLog, EventLogOptions } from './event-log.ts'
+import { createHeadWatch } from './head-watch.ts'
 import { createLeadership } from './leadership.ts'
 import { serveLog } from './log-rpc.ts'
 import { readHead } from './log-table.ts'
@@ -14,9 +15,13 @@ import { publishLog } from './publisher.ts'
 import { rebuildProjections } from './rebuild.ts'
 import { createProcessManager } from './run-process-manager.ts'
 import { createSignals } from './signals.ts'
+import { everyTick } from './ticks.ts'
 import { createWaker } from './waker.ts'
+import { withinLease } from './within-lease.ts'
 
 const READY_MS_MAX = 2000
+/** What PostgreSQL told nobody is found by then. */
+const LOOK_MS = 1000
 
 /**
  * Migrates, brings the projections to the head, and answers a log that can be used at once.
@@ -37,6 +42,14 @@ export async function openEventLog<Database, Event extends DomainEvent>(
   const forReaders = openForReaders<Database>(connection)
   const appended = createWaker()
   const onAppend = appended.subscribe
+  const head = createHeadWatch({
+    readHead: async () => await withinLease(readHead(forReaders)),
+    changeEpoch: async (from) => await changeEpoch(forReaders, from),
+    onMoved: appended.wake,
+    log,
+  })
+  const look = (): void => void head.lately().catch(() => undefined)
+  let endLooking = (): void => undefined
   const leadership = createLeadership({
     ...connection,
     channel: names.channel,
@@ -56,6 +69,7 @@ export async function openEventLog<Database, Event extends DomainEvent>(
   const served = serveLog({
     db: forReaders,
     log,
+    head,
     onAppend,
     rebuild,
     rebuildOwn: rebuildOwn && (async (wanted) => await rebuildOwn(db, wanted)),
@@ -74,15 +88,16 @@ export async function openEventLog<Database, Event extends DomainEvent>(
       projections,
       now,
       channel: names.channel,
-      committed: (head) => {
+      committed: (appendedTo) => {
         signals.appended.inc()
-        signals.head.set(Number(head.pos))
+        signals.head.set(Number(appendedTo.pos))
         // Those who follow need not wait for what PostgreSQL tells every process.
-        appended.wake()
+        head.know(appendedTo)
       },
       conflicted: () => signals.conflicts.inc(),
     }),
     registration: served.registration,
+    head: head.lately,
     onAppend,
     processManager(wanted) {
       const { manager, run } = createProcessManager(
@@ -95,8 +110,10 @@ export async function openEventLog<Database, Event extends DomainEvent>(
     },
     async start() {
       leadership.start()
+      endLooking = everyTick(LOOK_MS, look)
     },
     async stop() {
+      endLooking()
       served.close()
       await leadership.stop()
       await forReaders.destroy()

@@ -22,8 +22,8 @@ const PAGE = 256
 /** Published at once: all or none of them, and only behind the one before. */
 const WINDOW = 64
 const OFFLINE_MS = 1000
-/** Where the stream is, is asked for as often as this, and the log is looked at though nothing was told of it. */
-const CHECK_MS = 2000
+/** Where the stream ends is asked for as often as this: another may have wiped it. */
+const CHECK_MS = 10_000
 const RETRY_MS = 250
 const RETRY_MS_MAX = 5000
 const RETENTION_SECONDS = 30 * 24 * 60 * 60

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { everyTick } from './ticks.ts'
+import { everyTick, untilTick } from './ticks.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => {
@@ -36,4 +36,27 @@ test('after a standstill there is one tick, not one for each that was missed', a
   await vi.advanceTimersByTimeAsync(110)
   expect(calledAt).toEqual([50, 280, 300, 350])
   end()
+})
+
+test('one that ends twice ends no other that waits for the same ticks', async () => {
+  const calledAt: number[] = []
+  const end = everyTick(50, () => undefined)
+  end()
+  const endOther = everyTick(50, () => calledAt.push(performance.now()))
+  end()
+  await vi.advanceTimersByTimeAsync(100)
+  expect(calledAt).toEqual([50, 100])
+  endOther()
+})
+
+test('who waits for each next tick, by a timer that comes early, waits for each once', () => {
+  const now = vi.spyOn(performance, 'now')
+  const untilAt = (at: number) => {
+    now.mockReturnValue(at)
+    return untilTick(1000)
+  }
+  expect(untilAt(1000)).toBe(1000)
+  expect(untilAt(1300.5)).toBe(700)
+  expect(untilAt(1999.4)).toBe(1001)
+  expect(untilAt(2000.2)).toBe(1000)
 })

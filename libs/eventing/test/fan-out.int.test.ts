@@ -167,6 +167,20 @@ test('a wiped stream is filled again, with what was appended while it was away',
   expect(messages.map(({ headers }) => headers['pos'])).toEqual(['1', '2', '3', '4', '5', '6', '7'])
 })
 
+test('what PostgreSQL tells nobody of is found all the same', async () => {
+  await owner.start()
+  await append(1)
+  await until(async () => (await lastSeq()) === 1n)
+  const isFound = new Promise<void>((resolve) => owner.onAppend(resolve))
+  await sql`
+    with taken as (update head set pos = pos + 1 returning pos)
+    insert into event (pos, id, stream, ver, type, schema_ver, meta, data, at)
+    select taken.pos, gen_random_uuid(), 'group-untold', 1, type, schema_ver, meta, data, at
+    from event, taken where event.pos = 1`.execute(owner.db)
+  await isFound
+  await until(async () => (await lastSeq()) === 2n)
+})
+
 test('broken database connections are made anew, and everything goes on', async () => {
   await owner.start()
   await append(2)

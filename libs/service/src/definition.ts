@@ -48,7 +48,7 @@ export type Runtime<Config, Database, Event extends DomainEvent> = {
   /** Only with a log. */
   readonly store: EventStore<Database, Event>
   /** Only with a log. The frame starts, stops and serves it. */
-  readonly eventLog: Pick<EventLog<Database, Event>, 'onAppend' | 'processManager'>
+  readonly eventLog: Pick<EventLog<Database, Event>, 'head' | 'onAppend' | 'processManager'>
   /** Where others reach each service, as far as it is configured. */
   readonly addresses: Readonly<Partial<Record<ServiceName, string>>>
   /** Only with a log: whoever owns none has nothing to publish. */

@@ -53,6 +53,7 @@ export async function composeSession({
   const keepSessions = createRepeated({
     work: createKeepSessions({
       sessions,
+      head: () => eventLog.head(),
       activity,
       access,
       now,

@@ -6,6 +6,8 @@ export type Repeated = {
   stop(): Promise<void>
 }
 
+const RETRY_MS = 500
+
 /** Does a piece of work every so often, and soon after being asked, never twice at once. */
 export function createRepeated(needs: {
   work: () => Promise<void>
@@ -29,9 +31,14 @@ export function createRepeated(needs: {
     isAsked = false
     running = attempt().finally(() => {
       running = undefined
-      // What fails is not tried again at once, however often it is asked for.
-      if (!isStopped) timer = setTimeout(run, isAsked && !isFailing ? 0 : needs.everyMs)
+      if (!isStopped) timer = setTimeout(run, waitMs())
     })
+  }
+
+  function waitMs(): number {
+    // What fails is not tried again at once, however often it is asked for.
+    if (isFailing) return RETRY_MS
+    return isAsked ? 0 : needs.everyMs
   }
 
   async function attempt(): Promise<void> {

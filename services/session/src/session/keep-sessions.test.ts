@@ -50,6 +50,7 @@ function createWorld(sessions: readonly LiveSession[]) {
     state: {},
     judged: [] as string[],
     head: 1n,
+    reads: 0,
     done: [] as (SessionCommand & { of: string })[],
     keep: async () => {},
   }
@@ -62,10 +63,21 @@ function createWorld(sessions: readonly LiveSession[]) {
       return world.judgements.get(userId) ?? entitled
     },
   }
-  const repository: Pick<SessionRepository, 'head' | 'live' | 'execute'> = {
-    head: async () => world.head,
+  const askDatabase = () => {
+    if (world.databaseFails) throw new Error('the database is gone')
+  }
+  const repository: Pick<SessionRepository, 'live' | 'nextDue' | 'execute'> = {
+    async nextDue(idleSeconds) {
+      askDatabase()
+      const ends = sessions.flatMap(({ expires_at, lastActiveAt = start }) => [
+        new Date(expires_at).getTime(),
+        lastActiveAt.getTime() + idleSeconds * 1000,
+      ])
+      return new Date(Math.min(...ends))
+    },
     async live(after, due) {
-      if (world.databaseFails) throw new Error('the database is gone')
+      askDatabase()
+      world.reads += 1
       return sessions
         .filter(({ session_id }) => session_id > after)
         .filter(
@@ -85,6 +97,10 @@ function createWorld(sessions: readonly LiveSession[]) {
   }
   world.keep = createKeepSessions({
     sessions: repository as SessionRepository,
+    async head() {
+      askDatabase()
+      return { pos: world.head }
+    },
     activity: { note: async () => {}, forget: async () => {} },
     access: access as AccessView,
     now: () => world.now,
@@ -161,7 +177,7 @@ test('once all are judged, a round judges those that changed and those whose own
   const [kept, changes, expires] = [
     live('kept', at(9000)),
     live('changes', at(9000)),
-    live('expires', at(9000)),
+    { ...live('expires', at(9000)), expires_at: at(100).toISOString() },
   ]
   const idle = live('idle', at(0))
   const sessions = [kept, changes, expires, idle].sort((a, b) =>
@@ -179,11 +195,22 @@ test('once all are judged, a round judges those that changed and those whose own
   world.head = 2n
   expect(await judgedIn()).toEqual(['changes'])
   expect(await judgedIn()).toEqual([])
-  Object.assign(expires, { expires_at: at(100).toISOString() })
   world.now = at(100)
   expect(await judgedIn()).toEqual(['expires'])
   world.now = at(1800)
   expect(await judgedIn()).toEqual(['expires', 'idle'])
+})
+
+test('while nothing changes and nobody’s time is over, rounds read no sessions', async () => {
+  const world = createWorld([live('a', at(9000)), live('idle', at(0))])
+  await world.keep()
+  const { reads } = world
+  world.now = at(1799)
+  for (let round = 0; round < 10; round += 1) await world.keep()
+  expect(world.reads).toBe(reads)
+  world.now = at(1800)
+  await world.keep()
+  expect(world.done).toMatchObject([{ of: 'idle', reason: END_REASONS.idle }])
 })
 
 test('a change while a round reads is judged in the next one', async () => {

@@ -20,17 +20,19 @@ const ROUNDS_MAX = 60
  *
  * A round judges all sessions where anything that judgements rest on has changed, when a grant begins or
  * ends by its time, after a failure, and once a minute whatever is known. Otherwise it judges those that
- * changed since the last round, and those whose own time is over.
+ * changed since the last round, and those whose own time is over; where there can be none, it asks for none.
  */
 export function createKeepSessions(needs: {
   sessions: SessionRepository
+  /** Where the log of sessions ends. @throws Error where the database does not say */
+  head: () => Promise<{ readonly pos: bigint }>
   activity: ActivityStore
   access: AccessView
   now: () => Date
   idleSecondsMax: number
   signals: SessionSignals
 }) {
-  const { sessions, activity, access, now, idleSecondsMax, signals } = needs
+  const { sessions, head, activity, access, now, idleSecondsMax, signals } = needs
   /** Starts anew with every failure: gateways could not be heard either. */
   let hearingSince: Date | undefined
   /** What the last judgement of all sessions rested on; `undefined` where it is to be made again. */
@@ -39,6 +41,8 @@ export function createKeepSessions(needs: {
   let holdUntil = Number.POSITIVE_INFINITY
   /** Sessions are judged as they were at this position. */
   let judgedPos = 0n
+  /** Until then no session's own time is over, but for those that change. */
+  let quietUntil = Number.NEGATIVE_INFINITY
   let rounds = 0
 
   async function keep(session: LiveSession, since: Date): Promise<void> {
@@ -64,8 +68,6 @@ export function createKeepSessions(needs: {
   /** Answers whether it came to its end. */
   async function keepAll(since: Date, due: Due | undefined): Promise<boolean> {
     const failures: unknown[] = []
-    // What changes while pages are read is judged in the next round.
-    const head = await sessions.head()
     for (let after = ''; ; ) {
       const page = await sessions.live(after, due)
       for (const session of page) {
@@ -82,7 +84,6 @@ export function createKeepSessions(needs: {
       }
       if (page.length > 0) continue
       if (failures.length > 0) throw failures[0]
-      judgedPos = head
       return true
     }
   }
@@ -100,12 +101,20 @@ export function createKeepSessions(needs: {
     const state = access.state()
     const due = dueAt(at, state)
     try {
+      // What changes while pages are read is judged in the next round.
+      const { pos } = await head()
       hearingSince ??= at
       if (due === undefined) {
         judgedBy = undefined
         holdUntil = Number.POSITIVE_INFINITY
       }
-      if ((await keepAll(hearingSince, due)) && due === undefined) judgedBy = state
+      const isQuiet = due !== undefined && pos === judgedPos && at.getTime() < quietUntil
+      if (!isQuiet && (await keepAll(hearingSince, due))) {
+        if (due === undefined) judgedBy = state
+        judgedPos = pos
+        const nextDue = await sessions.nextDue(idleSecondsMax)
+        quietUntil = nextDue?.getTime() ?? Number.POSITIVE_INFINITY
+      }
       if (rounds % ROUNDS_MAX === 0) await activity.forget()
       rounds += 1
     } catch (error) {

@@ -20,8 +20,8 @@ export type SessionChanges = {
   more(clusterId: string, seen: Seen, timeoutMs: number, signal: AbortSignal): Promise<void>
 }
 
-/** How often the table is looked at when nobody says that something changed. */
-const LOOK_EVERY_MS = 500
+/** The log says when something changed; this is for what it should not have said. */
+const LOOK_EVERY_MS = 5000
 
 export function createSessionChanges(needs: {
   db: Kysely<SessionDatabase>

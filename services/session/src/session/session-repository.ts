@@ -52,13 +52,14 @@ export function createSessionRepository(needs: {
       return row === undefined ? undefined : toRow(row)
     },
 
-    /** The position of the last change. */
-    async head(): Promise<bigint> {
-      const { head } = await db
-        .selectFrom('sessions')
-        .select(({ fn }) => fn.max('pos').as('head'))
-        .executeTakeFirstOrThrow()
-      return head ?? 0n
+    /** When the first session that is in use is over by its time, or has been idle for so long. */
+    async nextDue(idleSeconds: number): Promise<Date | undefined> {
+      const { rows } = await sql<{ at: Date | null }>`
+        select min(least(expires_at::timestamptz,
+          coalesce(last_active_at, opened_at::timestamptz) + make_interval(secs => ${idleSeconds}))) as at
+        from sessions left join activity using (session_id)
+        where state in ('opening', 'active')`.execute(db)
+      return rows[0]?.at ?? undefined
     },
 
     /** Sessions that are in use, or those of them that are due, with when they were last used; in order of ids, after one. */
