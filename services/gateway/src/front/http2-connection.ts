@@ -51,13 +51,14 @@ export function serveHttp2(
     needs.onClosed(connection)
   })
   session.on('error', () => session.destroy())
-  session.on('stream', (stream, _headers, _flags, rawHeaders) => {
+  session.on('stream', (stream, _headers, flags, rawHeaders) => {
     const parsed = parseHttp2Head(rawHeaders, peer)
     if ('error' in parsed) {
       needs.onMalformed(peer.remoteAddress, parsed.error)
       refuseStream(stream, parsed.status, parsed.error)
     } else {
-      needs.handle(new Http2Exchange(parsed.head, stream))
+      const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0
+      needs.handle(new Http2Exchange(parsed.head, stream, { hasBody }))
     }
   })
   return connection

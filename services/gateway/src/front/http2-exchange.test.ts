@@ -9,7 +9,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import { Duplex } from 'node:stream'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { clientLines } from './client-lines.ts'
 import { Http2Exchange } from './http2-exchange.ts'
 import { settle } from './testing.ts'
@@ -46,59 +46,124 @@ function createWire() {
 let server: ServerHttp2Session
 let client: ClientHttp2Session
 let asked: ClientHttp2Stream
+let stream: ServerHttp2Stream
 let exchange: Http2Exchange
 const said: string[] = []
 
-beforeEach(async () => {
+/** A request that is listened to, whose own body has ended. */
+async function ask(method: 'GET' | 'HEAD' | 'POST'): Promise<void> {
   const wire = createWire()
   server = performServerHandshake(wire.server)
   client = connect('http://demo.localhost', { createConnection: () => wire.client })
   for (const session of [server, client]) session.on('error', () => {})
-  asked = client.request({ ':path': '/api' })
+  const hasBody = method === 'POST'
+  asked = client.request({ ':method': method, ':path': '/api' }, { endStream: !hasBody })
   asked.on('error', () => {})
-  const [stream]: ServerHttp2Stream[] = await once(server, 'stream')
-  if (stream === undefined) throw new Error('nothing was asked')
-  exchange = new Http2Exchange(HEAD, stream)
+  if (hasBody) asked.end('body')
+  const [opened]: ServerHttp2Stream[] = await once(server, 'stream')
+  if (opened === undefined) throw new Error('nothing was asked')
+  stream = opened
+  exchange = new Http2Exchange(HEAD, stream, { hasBody })
   said.length = 0
   exchange.listen({
     onBody() {},
-    onBodyEnd() {},
+    onBodyEnd: () => void said.push('end of body'),
     onAnswerDrain() {},
     onSent: () => void said.push('sent'),
     onGone: () => void said.push('gone'),
   })
-  exchange.respond({ status: 200, headers: [] })
+  await expect.poll(() => said.splice(0)).toEqual(['end of body'])
+}
+
+async function respond(status: number): Promise<void> {
+  exchange.respond({ status, headers: [] })
   await once(asked, 'response')
   await settle()
-})
+}
 
 afterEach(() => {
   client.destroy()
   server.destroy()
 })
 
-test('an answer whose client has all of it is sent, also where the connection still writes', async () => {
-  exchange.write(Buffer.from(ANSWER))
-  exchange.end()
-  const chunks = await asked.toArray()
-  expect(String(Buffer.concat(chunks))).toBe(ANSWER)
-  await expect.poll(() => said).toEqual(['sent'])
-})
+test.each(['GET', 'POST'] as const)(
+  'the answer to a %s whose client has all of it is sent, also where the connection still writes',
+  async (method) => {
+    await ask(method)
+    await respond(200)
+    exchange.write(Buffer.from(ANSWER))
+    exchange.end()
+    const chunks = await asked.toArray()
+    expect(String(Buffer.concat(chunks))).toBe(ANSWER)
+    await expect.poll(() => said).toEqual(['sent'])
+  },
+)
 
 test.each([
-  { how: 'without an error', code: constants.NGHTTP2_NO_ERROR },
-  { how: 'because it wants no more', code: constants.NGHTTP2_CANCEL },
-])('a client that resets a stream $how before the answer has ended is gone', async ({ code }) => {
-  exchange.write(Buffer.from('half of it'))
-  await once(asked, 'data')
-  asked.close(code)
-  await expect.poll(() => said).toEqual(['gone'])
-})
+  { what: 'to HEAD', method: 'HEAD', status: 200 },
+  { what: 'that nothing was modified', method: 'GET', status: 304 },
+  { what: 'without content', method: 'POST', status: 204 },
+] as const)(
+  'an answer $what has left with its head, and is sent once it has ended here',
+  async ({ method, status }) => {
+    await ask(method)
+    await respond(status)
+    expect(said).toEqual([])
+    exchange.end()
+    await expect.poll(() => said).toEqual(['sent'])
+  },
+)
 
-test('an answer that waits when its connection is ended is not sent', async () => {
+test.each(
+  (['GET', 'POST'] as const).flatMap((method) => [
+    { method, how: 'without an error', code: constants.NGHTTP2_NO_ERROR },
+    { method, how: 'because it wants no more', code: constants.NGHTTP2_CANCEL },
+  ]),
+)(
+  'a client that resets a $method $how before the answer has ended is gone',
+  async ({ method, code }) => {
+    await ask(method)
+    await respond(200)
+    exchange.write(Buffer.from('half of it'))
+    await once(asked, 'data')
+    asked.close(code)
+    await expect.poll(() => said).toEqual(['gone'])
+    await expect.poll(() => stream.destroyed).toBe(true)
+  },
+)
+
+test('a stream that is reset without an error while its answer waits holds nothing any more', async () => {
+  await ask('GET')
+  await respond(200)
   exchange.write(Buffer.alloc(1 << 20))
   exchange.end()
   await settle()
-  server.destroy()
-  await expect.poll(() => said).toEqual(['gone'])
+  asked.close(constants.NGHTTP2_NO_ERROR)
+  await expect.poll(() => stream.destroyed).toBe(true)
+  expect(said).toHaveLength(1)
+})
+
+test.each(['GET', 'POST'] as const)(
+  'the answer to a %s that waits when its connection is ended is not sent',
+  async (method) => {
+    await ask(method)
+    await respond(200)
+    exchange.write(Buffer.alloc(1 << 20))
+    exchange.end()
+    await settle()
+    server.destroy()
+    await expect.poll(() => said).toEqual(['gone'])
+  },
+)
+
+test('whoever waits for more of an answer to be taken does not end a request that has no body', async () => {
+  await ask('GET')
+  exchange.pause()
+  exchange.resume()
+  await settle()
+  expect(said).toEqual([])
+  await respond(200)
+  exchange.write(Buffer.from(ANSWER))
+  exchange.end()
+  await expect.poll(() => said).toEqual(['sent'])
 })

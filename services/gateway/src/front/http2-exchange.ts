@@ -1,12 +1,8 @@
-import {
-  constants,
-  type Http2Session,
-  type OutgoingHttpHeaders,
-  type ServerHttp2Stream,
-} from 'node:http2'
+import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import {
   type HeaderLines,
+  headerName,
   REQUEST_METHODS,
   type ResponseHead,
   toHeaderLines,
@@ -20,21 +16,21 @@ export function parseHttp2Head(
   rawHeaders: readonly string[],
   peer: Peer,
 ): { head: FrontHead } | { error: string; status: number } {
-  const pseudo = new Map<string, string>()
+  const pseudo: Partial<Record<string, string>> = {}
   const lines: [string, string][] = []
   for (const [name, value] of toHeaderLines(rawHeaders)) {
     if (!name.startsWith(':')) lines.push([name, value])
-    else if (pseudo.has(name)) return { status: 400, error: 'a pseudo header is repeated' }
-    else pseudo.set(name, value)
+    else if (pseudo[name] !== undefined)
+      return { status: 400, error: 'a pseudo header is repeated' }
+    else pseudo[name] = value
   }
-  const method = pseudo.get(':method') ?? ''
+  const { ':method': method = '', ':path': target = '', ':protocol': protocol } = pseudo
   // Node's h2 server lets any text through as a method.
   if (!REQUEST_METHODS.has(method)) return { status: 405, error: 'the method is not allowed' }
-  if (pseudo.has(':protocol')) return { status: 400, error: 'extended CONNECT is not served' }
-  const target = pseudo.get(':path') ?? ''
+  if (protocol !== undefined) return { status: 400, error: 'extended CONNECT is not served' }
   if (!target.startsWith('/')) return { status: 400, error: 'the request target must be a path' }
   const hosts = lines.filter(([name]) => name === 'host').map(([, value]) => value)
-  const authority = pseudo.get(':authority') ?? hosts[0]
+  const authority = pseudo[':authority'] ?? hosts[0]
   if (authority === undefined || hosts.some((host) => host !== authority)) {
     return { status: 400, error: 'Host and :authority must agree' }
   }
@@ -68,17 +64,23 @@ export class Http2Exchange implements FrontRequest {
   readonly head: FrontHead
   readonly #stream: ServerHttp2Stream
   readonly #session: Http2Session | undefined
+  readonly #hasBody: boolean
   #listener: ClientListener | undefined
   #isGone = false
+  #isOut = false
   #isEnded = false
+  /** Node ended the stream with the head: such an answer has no body. */
+  #endsWithHead = false
 
-  constructor(head: FrontHead, stream: ServerHttp2Stream) {
+  constructor(head: FrontHead, stream: ServerHttp2Stream, { hasBody }: { hasBody: boolean }) {
     this.head = head
     this.#stream = stream
     this.#session = stream.session
+    this.#hasBody = hasBody
     // Errors of a reset stream arrive here; `close` follows and says all there is to say.
     stream.on('error', () => {})
     stream.on('close', () => this.#onClose())
+    if (!hasBody) stream.on('end', () => this.#onOver())
   }
 
   get gone(): boolean {
@@ -98,22 +100,27 @@ export class Http2Exchange implements FrontRequest {
     this.#listener = listener
     const stream = this.#stream
     stream.on('drain', () => this.#listener?.onAnswerDrain())
-    stream.on('finish', () => this.#onFinish())
-    stream.on('end', () => this.#listener?.onBodyEnd())
-    stream.on('data', (chunk: Buffer) => this.#listener?.onBody(chunk))
+    if (this.#hasBody) {
+      stream.on('finish', () => this.#onFinish())
+      stream.on('end', () => this.#listener?.onBodyEnd())
+      stream.on('data', (chunk: Buffer) => this.#listener?.onBody(chunk))
+    } else {
+      listener.onBodyEnd()
+    }
   }
 
   pause(): void {
-    this.#stream.pause()
+    if (this.#hasBody) this.#stream.pause()
   }
 
   resume(): void {
-    this.#stream.resume()
+    if (this.#hasBody) this.#stream.resume()
   }
 
   respond({ status, headers }: ResponseHead): void {
     if (this.#stream.headersSent || this.#stream.destroyed) return
-    this.#stream.respond(toHttp2Headers(status, headers))
+    this.#stream.respond(toRawHeaders(status, headers))
+    this.#endsWithHead = this.#stream.writableEnded
   }
 
   write(chunk: Buffer): boolean {
@@ -122,7 +129,8 @@ export class Http2Exchange implements FrontRequest {
 
   end(): void {
     this.#isEnded = true
-    this.#stream.end()
+    if (this.#isOut) this.#onOut()
+    else this.#stream.end()
   }
 
   answer(head: ResponseHead, body: Uint8Array, { close = false } = {}): void {
@@ -132,7 +140,7 @@ export class Http2Exchange implements FrontRequest {
     const length = ['content-length', String(body.byteLength)] as const
     this.respond({ status: head.status, headers: [...headers, length] })
     stream.end(this.head.method === 'HEAD' ? undefined : body)
-    if (!stream.readableEnded) stream.resume()
+    this.#dropBody()
     if (close) stream.session?.close()
   }
 
@@ -146,27 +154,56 @@ export class Http2Exchange implements FrontRequest {
     this.#stream.destroy(new Error('the answer is not complete'))
   }
 
+  get #isWhole(): boolean {
+    return this.#isEnded || this.#endsWithHead
+  }
+
+  /** What is left of it is for nobody. */
+  #dropBody(): void {
+    if (this.#hasBody && !this.#stream.readableEnded) this.#stream.resume()
+  }
+
+  /**
+   * Of a request without a body: nghttp2 is done with it, for the last frame is out, or its client has reset
+   * it without an error. Its end is left unread until then: Node makes an error, with its stack, for a
+   * stream that was read to its end and is closed while the answer is still being written.
+   */
+  #onOver(): void {
+    if (this.#isWhole) this.#onOut()
+    else this.#onGone()
+    // What was reset is never written: Node would wait for it.
+    setImmediate(() => this.#stream.destroy())
+  }
+
   #onFinish(): void {
     // Node ends a stream by itself that its client reset without an error: nothing was sent whole.
+    if (!this.#isWhole) return
+    this.#dropBody()
+    this.#onOut()
+  }
+
+  #onClose(): void {
+    // Once the last frame is out Node may close a stream without saying that it has finished.
+    const isDone = this.#isWhole && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR
+    if (isDone && this.#session?.destroyed === false) this.#onOut()
+    else this.#onGone()
+  }
+
+  /** Said once the answer has ended here, too. */
+  #onOut(): void {
+    this.#isOut = true
     if (!this.#isEnded) return
-    if (!this.#stream.readableEnded) this.#stream.resume()
     const listener = this.#listener
     this.#listener = undefined
     listener?.onSent()
   }
 
-  #onClose(): void {
+  #onGone(): void {
+    if (this.#isOut || this.#isGone) return
+    this.#isGone = true
     const listener = this.#listener
     this.#listener = undefined
-    this.#isGone = true
-    if (this.#isOut) listener?.onSent()
-    else listener?.onGone()
-  }
-
-  /** Once its last frame is out Node may close a stream without saying that it has finished. */
-  get #isOut(): boolean {
-    if (!this.#isEnded || this.#session?.destroyed !== false) return false
-    return this.#stream.rstCode === constants.NGHTTP2_NO_ERROR
+    listener?.onGone()
   }
 }
 
@@ -178,28 +215,17 @@ export function refuseStream(stream: ServerHttp2Stream, status: number, text: st
     ['content-type', 'text/plain; charset=utf-8'],
     ['x-content-type-options', 'nosniff'],
   ]
-  stream.respond(toHttp2Headers(status, headers))
+  stream.respond(toRawHeaders(status, headers))
   stream.end(text)
   stream.resume()
 }
 
-/** Header names that HTTP/2 forbids never leave (RFC 9113, 8.2.2). */
-const FORBIDDEN = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-])
-
-function toHttp2Headers(status: number, lines: HeaderLines): OutgoingHttpHeaders {
-  const headers: Record<string, string | string[]> = {}
+/** As Node takes them with the least work. Lines for the next hop never leave (RFC 9113, 8.2.2). */
+function toRawHeaders(status: number, lines: HeaderLines): readonly string[] {
+  const raw = [':status', String(status)]
   for (const [name, value] of lines) {
-    const key = name.toLowerCase()
-    if (FORBIDDEN.has(key)) continue
-    const known = headers[key]
-    if (known === undefined) headers[key] = value
-    else headers[key] = [...(Array.isArray(known) ? known : [known]), value]
+    const { key, isHopByHop } = headerName(name)
+    if (!isHopByHop) raw.push(key, value)
   }
-  return { ...headers, ':status': status }
+  return raw
 }
