@@ -49,6 +49,15 @@ test('an ended session is used no more, and its end is told once', async () => {
   expect((await sessions.sessionOf('u1', 'c1')).id).toBe('s2')
 })
 
+test('the end of an earlier session, heard late, leaves the one that is used now', async () => {
+  const sessions = directory([session('s2')])
+  sessions.apply({ type: 'Opened', session: session('s1') })
+  await sessions.sessionOf('u1', 'c1')
+  sessions.apply({ type: 'Ended', sessionId: 's1', reason: 'x' })
+  await sessions.sessionOf('u1', 'c1')
+  expect(sessions.asked).toHaveLength(1)
+})
+
 test('an answer that comes after the session has ended does not revive it', async () => {
   const sessions = directory([session('s1'), session('s1')])
   sessions.apply({ type: 'Opened', session: session('s1') })

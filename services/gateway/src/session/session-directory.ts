@@ -38,6 +38,12 @@ export function createSessionDirectory(needs: {
   const current = new Map<string, string>()
   const opening = new Map<string, Promise<GatewaySession>>()
 
+  /** Unless a later one has taken its place. */
+  function leave({ id, userId, clusterId }: GatewaySession): void {
+    const key = keyOf(userId, clusterId)
+    if (current.get(key) === id) current.delete(key)
+  }
+
   function remember(session: GatewaySession): Known {
     const entry = known.get(session.id)
     if (entry !== undefined) return entry
@@ -112,7 +118,7 @@ export function createSessionDirectory(needs: {
         case 'Ended':
           if (entry.ended !== undefined) return
           entry.ended = fact.reason
-          current.delete(keyOf(entry.session.userId, entry.session.clusterId))
+          leave(entry.session)
           needs.onEnded(fact.sessionId, fact.reason)
       }
     },
@@ -126,7 +132,11 @@ export function createSessionDirectory(needs: {
     /** Forgets what is long over. */
     prune(): void {
       const before = needs.now().getTime() - REMEMBER_MS
-      for (const [id, { session }] of known) if (session.expiresAtMs < before) known.delete(id)
+      for (const [id, { session }] of known) {
+        if (session.expiresAtMs >= before) continue
+        known.delete(id)
+        leave(session)
+      }
     },
   }
 }
