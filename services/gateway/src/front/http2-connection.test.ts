@@ -112,6 +112,19 @@ test('streams of a connection that overlap each say their own lines, in whatever
   )
 })
 
+test.each([
+  { what: 'said twice', lines: [line(':path', '/api')] },
+  { what: 'said twice, differently', lines: [line(':method', 'DELETE')] },
+  { what: 'behind another line', lines: [line('accept', '*/*'), line(':protocol', 'websocket')] },
+  { what: 'that does not exist', lines: [line(':user', 'alice')] },
+])('a stream with a pseudo header $what is never a request', async ({ lines }) => {
+  const { ask, end, heads } = connect()
+  ask(1, lines)
+  ask(3, [])
+  await end()
+  expect(heads.map(({ target }) => target)).toEqual(['/api'])
+})
+
 function pseudo(path: string): Line[] {
   return [
     line(':method', 'GET'),

@@ -16,25 +16,17 @@ export function parseHttp2Head(
   rawHeaders: readonly string[],
   peer: Peer,
 ): { head: FrontHead } | { error: string; status: number } {
-  const pseudo: Partial<Record<string, string>> = {}
-  let at = 0
-  // They stand before all others (RFC 9113, 8.3).
-  for (let name = rawHeaders[at]; name?.startsWith(':'); name = rawHeaders[at]) {
-    if (pseudo[name] !== undefined) return { status: 400, error: 'a pseudo header is repeated' }
-    pseudo[name] = rawHeaders[at + 1] ?? ''
-    at += 2
-  }
+  const { method, target, authority: named, protocol, end } = readPseudo(rawHeaders)
   const { serverName, memory } = peer
   const before = memory.lines
-  const isSaidAgain = before !== undefined && areSame(before.headers, rawHeaders, at)
-  const lines = isSaidAgain ? before.headers : toHeaderLines(rawHeaders.slice(at))
-  const { ':method': method = '', ':path': target = '', ':protocol': protocol } = pseudo
+  const isSaidAgain = before !== undefined && areSame(before.headers, rawHeaders, end)
+  const lines = isSaidAgain ? before.headers : toHeaderLines(rawHeaders.slice(end))
   // Node's h2 server lets any text through as a method.
   if (!REQUEST_METHODS.has(method)) return { status: 405, error: 'the method is not allowed' }
   if (protocol !== undefined) return { status: 400, error: 'extended CONNECT is not served' }
   if (!target.startsWith('/')) return { status: 400, error: 'the request target must be a path' }
   const hosts = lines.filter(([name]) => name === 'host').map(([, value]) => value)
-  const authority = pseudo[':authority'] ?? hosts[0]
+  const authority = named ?? hosts[0]
   if (authority === undefined || hosts.some((host) => host !== authority)) {
     return { status: 400, error: 'Host and :authority must agree' }
   }
@@ -50,6 +42,34 @@ export function parseHttp2Head(
     memory,
   }
   return { head }
+}
+
+/** nghttp2 has seen to it that each is said once at most, and before all other lines (RFC 9113, 8.3). */
+function readPseudo(rawHeaders: readonly string[]) {
+  let method = ''
+  let target = ''
+  let authority: string | undefined
+  let protocol: string | undefined
+  let end = 0
+  for (; rawHeaders[end]?.startsWith(':') === true; end += 2) {
+    const value = rawHeaders[end + 1] ?? ''
+    switch (rawHeaders[end]) {
+      case ':method':
+        method = value
+        break
+      case ':path':
+        target = value
+        break
+      case ':authority':
+        authority = value
+        break
+      case ':protocol':
+        protocol = value
+        break
+      default:
+    }
+  }
+  return { method, target, authority, protocol, end }
 }
 
 function areSame(lines: HeaderLines, rawHeaders: readonly string[], from: number): boolean {
