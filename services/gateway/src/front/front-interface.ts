@@ -34,7 +34,7 @@ export type ClientListener = {
   onBodyEnd(): void
   /** More of the answer may be written. */
   onAnswerDrain(): void
-  /** The whole answer is on its way. */
+  /** The whole answer is on its way: one without a body maybe before it was ended. */
   onSent(): void
   /** The client went away, or broke its request: nothing arrives there any more. */
   onGone(): void

@@ -138,7 +138,7 @@ export class Http2Exchange implements FrontRequest {
   }
 
   respond({ status, headers }: ResponseHead): void {
-    if (this.#stream.headersSent || this.#stream.destroyed) return
+    if (!canRespond(this.#stream)) return
     this.#stream.respond(toRawHeaders(status, headers))
     this.#endsWithHead = this.#stream.writableEnded
   }
@@ -154,13 +154,13 @@ export class Http2Exchange implements FrontRequest {
 
   end(): void {
     this.#isEnded = true
-    if (this.#isOut) this.#onOut()
-    else this.#stream.end()
+    this.#stream.end()
   }
 
   answer(head: ResponseHead, body: Uint8Array, { close = false } = {}): void {
     const stream = this.#stream
     this.#listener = undefined
+    if (!canRespond(stream)) return
     const headers = head.headers.filter(([name]) => name.toLowerCase() !== 'content-length')
     const length = ['content-length', String(body.byteLength)] as const
     this.respond({ status: head.status, headers: [...headers, length] })
@@ -214,20 +214,18 @@ export class Http2Exchange implements FrontRequest {
     else this.#onGone()
   }
 
-  /** Said once the answer has ended here, too. */
   #onOut(): void {
-    this.#isOut = true
-    if (!this.#isEnded) return
     const listener = this.#listener
     this.#listener = undefined
+    this.#isOut = true
     listener?.onSent()
   }
 
   #onGone(): void {
     if (this.#isOut || this.#isGone) return
-    this.#isGone = true
     const listener = this.#listener
     this.#listener = undefined
+    this.#isGone = true
     listener?.onGone()
   }
 }
@@ -235,7 +233,7 @@ export class Http2Exchange implements FrontRequest {
 /** Answers without looking further; used where the head itself is wrong. */
 export function refuseStream(stream: ServerHttp2Stream, status: number, text: string): void {
   stream.on('error', () => {})
-  if (stream.destroyed || stream.headersSent) return
+  if (!canRespond(stream)) return
   const headers: HeaderLines = [
     ['content-type', 'text/plain; charset=utf-8'],
     ['x-content-type-options', 'nosniff'],
@@ -243,6 +241,11 @@ export function refuseStream(stream: ServerHttp2Stream, status: number, text: st
   stream.respond(toRawHeaders(status, headers))
   stream.end(text)
   stream.resume()
+}
+
+/** Node throws otherwise: a stream can be reset in the packet that opens it, before anybody hears of it. */
+function canRespond(stream: ServerHttp2Stream): boolean {
+  return !(stream.headersSent || stream.closed || stream.destroyed)
 }
 
 /** As Node takes them with the least work. Lines for the next hop never leave (RFC 9113, 8.2.2). */

@@ -72,6 +72,15 @@ test.each([
   expect(happened).toEqual(['abc', 'abort', 'over: source-lost'])
 })
 
+test('an answer that is out before its source has ended is complete, and its source is heard no more', () => {
+  const { stream, happened } = toClient()
+  stream.sent()
+  stream.end()
+  stream.lose()
+  expect(happened).toEqual(['over: complete'])
+  expect(stream.isOver).toBe(true)
+})
+
 test('a client that goes away is the end of it', () => {
   const { stream, happened, say } = toClient(lines())
   say('a')

@@ -109,6 +109,8 @@ export class CuttableStream {
   // What becomes of the client.
 
   sent(): void {
+    // An answer without a body is out with its head, whatever its source is still to say.
+    this.#end ??= 'complete'
     this.#settle()
   }
 
