@@ -51,9 +51,10 @@ function readPseudo(rawHeaders: readonly string[]) {
   let authority: string | undefined
   let protocol: string | undefined
   let end = 0
-  for (; rawHeaders[end]?.startsWith(':') === true; end += 2) {
+  for (let name = rawHeaders[0]; name?.startsWith(':') === true; name = rawHeaders[end]) {
     const value = rawHeaders[end + 1] ?? ''
-    switch (rawHeaders[end]) {
+    end += 2
+    switch (name) {
       case ':method':
         method = value
         break
