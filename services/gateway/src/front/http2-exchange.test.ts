@@ -50,8 +50,8 @@ let stream: ServerHttp2Stream
 let exchange: Http2Exchange
 const said: string[] = []
 
-/** A request that is listened to, whose own body has ended. */
-async function ask(method: 'GET' | 'HEAD' | 'POST'): Promise<void> {
+/** A request that is listened to. */
+async function ask(method: 'GET' | 'HEAD' | 'POST', { endBody = true } = {}): Promise<void> {
   const wire = createWire()
   server = performServerHandshake(wire.server)
   client = connect('http://demo.localhost', { createConnection: () => wire.client })
@@ -59,7 +59,7 @@ async function ask(method: 'GET' | 'HEAD' | 'POST'): Promise<void> {
   const hasBody = method === 'POST'
   asked = client.request({ ':method': method, ':path': '/api' }, { endStream: !hasBody })
   asked.on('error', () => {})
-  if (hasBody) asked.end('body')
+  if (hasBody && endBody) asked.end('body')
   const [opened]: ServerHttp2Stream[] = await once(server, 'stream')
   if (opened === undefined) throw new Error('nothing was asked')
   stream = opened
@@ -72,7 +72,7 @@ async function ask(method: 'GET' | 'HEAD' | 'POST'): Promise<void> {
     onSent: () => void said.push('sent'),
     onGone: () => void said.push('gone'),
   })
-  await expect.poll(() => said.splice(0)).toEqual(['end of body'])
+  if (endBody) await expect.poll(() => said.splice(0)).toEqual(['end of body'])
 }
 
 async function respond(status: number): Promise<void> {
@@ -132,6 +132,15 @@ test.each(
     await expect.poll(() => stream.destroyed).toBe(true)
   },
 )
+
+test('a client that resets a request without an error while its body is held up is gone', async () => {
+  await ask('POST', { endBody: false })
+  exchange.pause()
+  asked.write('more of the body')
+  await settle()
+  asked.close(constants.NGHTTP2_NO_ERROR)
+  await expect.poll(() => said).toEqual(['gone'])
+})
 
 test('a stream that is reset without an error while its answer waits holds nothing any more', async () => {
   await ask('GET')

@@ -123,6 +123,8 @@ export class Http2Exchange implements FrontRequest {
     const stream = this.#stream
     if (this.#hasBody) {
       stream.on('finish', () => this.#onFinish())
+      // Reset without an error: Node would wait until what is held up of the body is read.
+      stream.on('aborted', () => stream.destroy())
       stream.on('end', () => this.#listener?.onBodyEnd())
       stream.on('data', (chunk: Buffer) => this.#listener?.onBody(chunk))
     } else {
