@@ -151,7 +151,7 @@ export async function rewriteBundle(
   const last = bundles.at(-1)
   if (last === undefined) throw new Error(`no bundle has entry ${idx}`)
   const first = Number(last.first_idx)
-  const bodies = change(await unpackBundle(last.bundle, last.entries), first)
+  const bodies = change(unpackBundle(last.bundle, last.entries), first)
   await db
     .updateTable('entry_bundle')
     .set({ entries: bodies.length, bundle: packBundle(bodies) })

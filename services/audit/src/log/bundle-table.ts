@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { AuditDatabase } from '../database.ts'
 import { BUNDLE_ENTRIES, cutIntoBundles, packBundle, unpackBundle } from './entry-bundle.ts'
@@ -129,8 +130,10 @@ async function entriesOf({
   storedAt,
   bundle,
 }: BundleRow): Promise<readonly StoredEntry[]> {
+  // Records come in meanwhile, and have their turn between two bundles.
+  await turn()
   try {
-    const bodies = await unpackBundle(bundle, entries)
+    const bodies = unpackBundle(bundle, entries)
     return bodies.map((body, at) => ({ idx: first + at, body, storedAt }))
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause

@@ -1,8 +1,5 @@
-import { promisify } from 'node:util'
-import { constants, zstdCompressSync, zstdDecompress } from 'node:zlib'
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { decodeEntryBundle, ENTRY_BYTES_MAX, encodeEntryBundle } from '@postern/tlog'
-
-const decompress = promisify(zstdDecompress)
 
 /** The smallest for records of gateways, and the cheapest: a tenth of a millisecond for 64 of them. */
 const params = { [constants.ZSTD_c_compressionLevel]: 1 }
@@ -35,22 +32,21 @@ export function packBundle(bodies: readonly Uint8Array[]): Buffer {
 }
 
 /**
- * The entries of a bundle, each a part of the same bytes. Unpacked beside the event loop, for a search
- * wants many.
+ * The entries of a bundle, each a part of the same bytes.
  *
  * @throws RangeError when this is no bundle of so many entries
  */
-export async function unpackBundle(bundle: Uint8Array, entries: number): Promise<Buffer[]> {
-  const bodies = decodeEntryBundle(await decompressed(bundle, entries))
+export function unpackBundle(bundle: Uint8Array, entries: number): readonly Buffer[] {
+  const bodies = decodeEntryBundle(decompressed(bundle, entries))
   if (bodies.length !== entries) {
     throw new RangeError(`the bundle has ${bodies.length} entries instead of ${entries}`)
   }
   return bodies
 }
 
-async function decompressed(bundle: Uint8Array, entries: number): Promise<Buffer> {
+function decompressed(bundle: Uint8Array, entries: number): Buffer {
   try {
-    return await decompress(bundle, {
+    return zstdDecompressSync(bundle, {
       chunkSize: entries * ENTRY_BYTES,
       maxOutputLength: entries * (2 + ENTRY_BYTES_MAX),
     })
