@@ -88,11 +88,9 @@ export class Http2Exchange implements FrontRequest {
   readonly #session: Http2Session | undefined
   readonly #hasBody: boolean
   #listener: ClientListener | undefined
-  #isGone = false
-  #isOut = false
-  #isEnded = false
-  /** Node ended the stream with the head: such an answer has no body. */
-  #endsWithHead = false
+  /** Node has all of the answer: maybe with its head, where such an answer has no body. */
+  #isWhole = false
+  #end: 'out' | 'gone' | undefined
 
   constructor(head: FrontHead, stream: ServerHttp2Stream, { hasBody }: { hasBody: boolean }) {
     this.head = head
@@ -106,7 +104,7 @@ export class Http2Exchange implements FrontRequest {
   }
 
   get gone(): boolean {
-    return this.#isGone
+    return this.#end === 'gone'
   }
 
   get responded(): boolean {
@@ -115,7 +113,7 @@ export class Http2Exchange implements FrontRequest {
 
   listen(listener: ClientListener): void {
     if (this.#listener !== undefined) throw new Error('somebody listens already')
-    if (this.#isGone) {
+    if (this.gone) {
       listener.onGone()
       return
     }
@@ -143,7 +141,7 @@ export class Http2Exchange implements FrontRequest {
   respond({ status, headers }: ResponseHead): void {
     if (!canRespond(this.#stream)) return
     this.#stream.respond(toRawHeaders(status, headers))
-    this.#endsWithHead = this.#stream.writableEnded
+    this.#isWhole = this.#stream.writableEnded
   }
 
   write(chunk: Buffer): boolean {
@@ -156,7 +154,7 @@ export class Http2Exchange implements FrontRequest {
   }
 
   end(): void {
-    this.#isEnded = true
+    this.#isWhole = true
     this.#stream.end()
   }
 
@@ -182,10 +180,6 @@ export class Http2Exchange implements FrontRequest {
     this.#stream.destroy(new Error('the answer is not complete'))
   }
 
-  get #isWhole(): boolean {
-    return this.#isEnded || this.#endsWithHead
-  }
-
   /** What is left of it is for nobody. */
   #dropBody(): void {
     if (this.#hasBody && !this.#stream.readableEnded) this.#stream.resume()
@@ -197,8 +191,7 @@ export class Http2Exchange implements FrontRequest {
    * stream that was read to its end and is closed while the answer is still being written.
    */
   #onOver(): void {
-    if (this.#isWhole) this.#onOut()
-    else this.#onGone()
+    this.#settle(this.#isWhole ? 'out' : 'gone')
     // What was reset is never written: Node would wait for it.
     setImmediate(() => this.#stream.destroy())
   }
@@ -207,29 +200,22 @@ export class Http2Exchange implements FrontRequest {
     // Node ends a stream by itself that its client reset without an error: nothing was sent whole.
     if (!this.#isWhole) return
     this.#dropBody()
-    this.#onOut()
+    this.#settle('out')
   }
 
   #onClose(): void {
     // Once the last frame is out Node may close a stream without saying that it has finished.
     const isDone = this.#isWhole && this.#stream.rstCode === constants.NGHTTP2_NO_ERROR
-    if (isDone && this.#session?.destroyed === false) this.#onOut()
-    else this.#onGone()
+    this.#settle(isDone && this.#session?.destroyed === false ? 'out' : 'gone')
   }
 
-  #onOut(): void {
+  #settle(end: 'out' | 'gone'): void {
+    if (this.#end !== undefined) return
+    this.#end = end
     const listener = this.#listener
     this.#listener = undefined
-    this.#isOut = true
-    listener?.onSent()
-  }
-
-  #onGone(): void {
-    if (this.#isOut || this.#isGone) return
-    const listener = this.#listener
-    this.#listener = undefined
-    this.#isGone = true
-    listener?.onGone()
+    if (end === 'out') listener?.onSent()
+    else listener?.onGone()
   }
 }
 
