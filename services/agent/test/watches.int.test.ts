@@ -6,13 +6,23 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
-import { createSecureContext } from 'node:tls'
-import { decodeResponseHead } from '@postern/kube-http'
+import { createSecureContext, createServer, type TLSSocket } from 'node:tls'
+import { decodeResponseHead, type OutgoingRequest, prepareLines } from '@postern/kube-http'
 import { createTestAuthority } from '@postern/pki/testing'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import type { ExchangeReceiver } from '../src/upstream/exchange.ts'
+import { createWatchSessions } from '../src/upstream/watch-sessions.ts'
 import { type DataPath, startDataPath, text } from './gateway-side.ts'
 
 const WATCH = { target: '/api/v1/pods?watch=true' }
+const NOBODY: ExchangeReceiver = {
+  onReady() {},
+  onResponse() {},
+  onResponseBytes() {},
+  onResponseEnd() {},
+  onRequestDrain() {},
+  onFailure() {},
+}
 const WAIT = { timeout: 60_000, interval: 10 }
 
 /** Takes the place of a kube-apiserver that speaks HTTP/2. */
@@ -195,4 +205,46 @@ test('a server that goes away keeps the watches that it has, and gets no new one
   stream.end('old')
   expect(await text(first.body)).toBe('old')
   expect(await text(second.body)).toBe('new')
+})
+
+test('while a connection that broke is still closing, new watches go over another', async () => {
+  const authority = await createTestAuthority()
+  const { cert, key } = await authority.material('service/apiserver', { dnsNames: ['localhost'] })
+  const SETTINGS = Buffer.of(0, 0, 0, 4, 0, 0, 0, 0, 0)
+  const DATA_OF_NO_STREAM = Buffer.of(0, 0, 1, 0, 0, 0, 0, 0, 0, 0)
+  const connections: TLSSocket[] = []
+  const breaking = createServer({ cert, key, ALPNProtocols: ['h2'] }, (socket) => {
+    connections.push(socket)
+    socket.on('error', () => {})
+    socket.write(SETTINGS)
+    if (connections.length === 1) socket.once('data', () => socket.write(DATA_OF_NO_STREAM))
+  })
+  breaking.listen(0, 'localhost')
+  onTestFinished(() => void breaking.close())
+  await once(breaking, 'listening')
+  const address = breaking.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+
+  const watch = (): unknown => watches.send(request, NOBODY)
+  const watchAgain = vi.fn().mockImplementationOnce(watch)
+  const watches = createWatchSessions({
+    server: { host: 'localhost', port, secureContext: createSecureContext({ ca: authority.ca }) },
+    sessionsMax: 2,
+    otherwise: {
+      send() {
+        watchAgain()
+        return { write: () => true, end() {}, pause() {}, resume() {}, abort() {} }
+      },
+    },
+  })
+  onTestFinished(() => watches.close())
+  const request: OutgoingRequest = {
+    method: 'GET',
+    target: WATCH.target,
+    headers: [prepareLines([['Host', `localhost:${port}`]])],
+    framing: { kind: 'none' },
+  }
+  watch()
+  await vi.waitFor(() => expect(connections).toHaveLength(2), { ...WAIT, timeout: 10_000 })
+  expect(watchAgain).toHaveReturned()
 })

@@ -89,7 +89,8 @@ class WatchSession {
   }
 
   get hasRoom(): boolean {
-    return !this.#isOver && this.#session?.closed !== true && this.#streams < this.#streamsMax
+    const { closed = false, destroyed = false } = this.#session ?? {}
+    return !(this.#isOver || closed || destroyed) && this.#streams < this.#streamsMax
   }
 
   /** Takes a place; undefined where the server does not speak HTTP/2. @throws UpstreamError */
