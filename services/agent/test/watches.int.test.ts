@@ -226,7 +226,7 @@ test('while a connection that broke is still closing, new watches go over anothe
   const port = typeof address === 'object' && address !== null ? address.port : 0
 
   const watch = (): unknown => watches.send(request, NOBODY)
-  const watchAgain = vi.fn().mockImplementationOnce(watch)
+  const watchAgain = vi.fn<() => unknown>().mockImplementationOnce(watch)
   const watches = createWatchSessions({
     server: { host: 'localhost', port, secureContext: createSecureContext({ ca: authority.ca }) },
     sessionsMax: 2,
