@@ -35,6 +35,16 @@ export function isHash(bytes: Uint8Array): boolean {
   return bytes.length === HASH_BYTES
 }
 
+/** The same hashes in memory of their own, for who keeps them: as parts of a pool each would keep 64 KiB of it. */
+export function packed(hashes: readonly Hash[]): readonly Hash[] {
+  const bytes = new Uint8Array(hashes.length * HASH_BYTES)
+  return hashes.map((hash, at) => {
+    const start = at * HASH_BYTES
+    bytes.set(hash, start)
+    return bytes.subarray(start, start + HASH_BYTES)
+  })
+}
+
 export function hashesEqual(one: Hash, other: Hash): boolean {
   return Buffer.compare(one, other) === 0
 }

@@ -1,5 +1,5 @@
 import { emptyFrontier, type Frontier, frontierRoot, growFrontier } from './frontier.ts'
-import { type Hash, perfectRoot } from './hash.ts'
+import { type Hash, packed, perfectRoot } from './hash.ts'
 import { subtreesOf } from './subtree.ts'
 import {
   decodeTile,
@@ -28,12 +28,11 @@ export async function restoreEdge(size: number, readTiles: TileReader): Promise<
     const bytes = read[at]
     if (bytes === undefined) throw new RangeError('an edge tile was not read')
     while (open.length < id.level) open.push([])
-    // Copied, so that the edge does not keep what the reader's bytes are part of.
-    open.push(decodeTile(id, bytes).hashes.map((hash) => Buffer.from(hash)))
+    open.push(packed(decodeTile(id, bytes).hashes))
   }
   const readHashes = tileHashReader(size, readTiles)
   const peaks = await readHashes(subtreesOf({ start: 0, end: size }))
-  return { frontier: { size, peaks }, open }
+  return { frontier: { size, peaks: packed(peaks) }, open }
 }
 
 /** Appends leaves: the new edge, and every tile that is new or became wider. */
@@ -41,7 +40,7 @@ export function growEdge(
   edge: TreeEdge,
   leafHashes: readonly Hash[],
 ): { edge: TreeEdge; tiles: readonly Tile[]; root: Hash } {
-  const open: Hash[][] = []
+  const open: (readonly Hash[])[] = []
   const tiles: Tile[] = []
   const peaks: Hash[] = []
   // Those of the levels that are not reached stay.
@@ -69,11 +68,11 @@ export function growEdge(
         ? growFrontier({ size: openBefore.length, peaks: within }, row)
         : growFrontier(emptyFrontier, rest)
     peaks.unshift(...grown)
-    open.push(rest)
+    open.push(packed(rest))
     row = above
   }
   const size = edge.frontier.size + leafHashes.length
-  const frontier = { size, peaks: [...peaksBefore, ...peaks] }
+  const frontier = { size, peaks: packed([...peaksBefore, ...peaks]) }
   return {
     edge: { frontier, open: [...open, ...edge.open.slice(open.length)] },
     tiles,

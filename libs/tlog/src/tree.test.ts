@@ -229,3 +229,14 @@ function flipped(hash: Hash, change: number): Hash {
   copy[at] = (copy[at] ?? 0) ^ (1 << (change % 8))
   return copy
 }
+
+test('an edge keeps its hashes alone, and nothing of the memory that they were made in', () => {
+  let edge = emptyEdge
+  for (let batch = 0; batch < 700; batch += 1) {
+    edge = growEdge(edge, [leafHash(Buffer.of(batch % 256)), leafHash(Buffer.of(1))]).edge
+  }
+  const kept = [...edge.open.flat(), ...edge.frontier.peaks]
+  const memory = new Set(kept.map(({ buffer }) => buffer))
+  const bytes = [...memory].reduce((sum, { byteLength }) => sum + byteLength, 0)
+  expect(bytes).toBe(kept.length * 32)
+})
