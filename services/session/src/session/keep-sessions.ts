@@ -41,8 +41,8 @@ export function createKeepSessions(needs: {
   let holdUntil = Number.POSITIVE_INFINITY
   /** Sessions are judged as they were at this position. */
   let judgedPos = 0n
-  /** Until then no session's own time is over, but for those that change. */
-  let quietUntil = Number.NEGATIVE_INFINITY
+  /** Until then no session's own time is over; asked for where nothing has changed since the last judgement. */
+  let quietUntil: number | undefined
   let rounds = 0
 
   async function keep(session: LiveSession, since: Date): Promise<void> {
@@ -63,6 +63,14 @@ export function createKeepSessions(needs: {
       const { bindings } = judgement
       await sessions.execute(session.session_id, { type: 'DesireAccount', bindings }, actor)
     }
+  }
+
+  async function isNobodyDue(at: Date): Promise<boolean> {
+    if (quietUntil === undefined) {
+      const nextDue = await sessions.nextDue(idleSecondsMax)
+      quietUntil = nextDue?.getTime() ?? Number.POSITIVE_INFINITY
+    }
+    return at.getTime() < quietUntil
   }
 
   /** Answers whether it came to its end. */
@@ -108,12 +116,11 @@ export function createKeepSessions(needs: {
         judgedBy = undefined
         holdUntil = Number.POSITIVE_INFINITY
       }
-      const isQuiet = due !== undefined && pos === judgedPos && at.getTime() < quietUntil
+      const isQuiet = due !== undefined && pos === judgedPos && (await isNobodyDue(at))
       if (!isQuiet && (await keepAll(hearingSince, due))) {
         if (due === undefined) judgedBy = state
         judgedPos = pos
-        const nextDue = await sessions.nextDue(idleSecondsMax)
-        quietUntil = nextDue?.getTime() ?? Number.POSITIVE_INFINITY
+        quietUntil = undefined
       }
       if (rounds % ROUNDS_MAX === 0) await activity.forget()
       rounds += 1
