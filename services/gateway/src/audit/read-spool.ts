@@ -36,10 +36,11 @@ export function passOver(
   segments: readonly Segment[],
   records: readonly Buffer[],
 ): void {
-  for (const record of records) {
-    findSegment(cursor, segments)
-    cursor.offset += frameBytes(record)
-    cursor.next += 1n
+  for (let at = 0; at < records.length && findSegment(cursor, segments); ) {
+    const inSegment = records.slice(at, at + Number(cursor.segment.next - cursor.next))
+    for (const record of inSegment) cursor.offset += frameBytes(record)
+    cursor.next += BigInt(inSegment.length)
+    at += inSegment.length
   }
 }
 

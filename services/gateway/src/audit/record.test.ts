@@ -27,7 +27,7 @@ const subject: AuditSubject = {
 test('AU-01: a record is an audit.k8s.io/v1 Event', () => {
   const response = { code: 101 }
   const record: unknown = JSON.parse(
-    auditRecord(subject, { stage: 'ResponseStarted', at, response }),
+    auditRecord(subject, { stage: 'ResponseStarted', response }, at),
   )
   expect(record).toEqual({
     kind: 'Event',
@@ -79,7 +79,8 @@ test('AU-06: whatever is put in, a record fits the log and is valid JSON', () =>
               apiVersion: name,
             },
           },
-          { stage: 'ResponseComplete', at, response: { code: 403, message: name } },
+          { stage: 'ResponseComplete', response: { code: 403, message: name } },
+          at,
         )
         expect(Buffer.byteLength(record)).toBeLessThanOrEqual(RECORD_BYTES_MAX)
         expect(JSON.parse(record)).toMatchObject({ kind: 'Event' })
@@ -92,7 +93,8 @@ test('AU-06: whatever is put in, a record fits the log and is valid JSON', () =>
 test('a record that had to be cut says so', () => {
   const record = auditRecord(
     { ...subject, target: `/${'x'.repeat(200_000)}` },
-    { stage: 'RequestReceived', at },
+    { stage: 'RequestReceived' },
+    at,
   )
   expect(JSON.parse(record).annotations['audit.k8s.io/truncated']).toBe('true')
 })
@@ -120,7 +122,8 @@ test('whatever characters its texts have, a record says them as they are', () =>
       }
       const record = auditRecord(
         { ...subject, ...texts },
-        { stage: 'ResponseComplete', at, response, annotations: { two: agent } },
+        { stage: 'ResponseComplete', response, annotations: { two: agent } },
+        at,
       )
       const asWritten = (said: string) => Buffer.from(said).toString()
       const known: unknown = JSON.parse(record)
@@ -148,7 +151,7 @@ test('moments of one second and of the next are told apart', () => {
     '2026-05-01T12:00:01.000Z',
     '1969-12-31T23:59:59.001Z',
   ]) {
-    const record = auditRecord(subject, { stage: 'ResponseComplete', at: new Date(time) })
+    const record = auditRecord(subject, { stage: 'ResponseComplete' }, new Date(time))
     expect(JSON.parse(record)).toMatchObject({
       stageTimestamp: time.replace('Z', '000Z'),
     })

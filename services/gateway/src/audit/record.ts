@@ -9,25 +9,29 @@ export type AuditSubject = {
   /** As received. */
   readonly target: string
   readonly verb: string
-  readonly user?: {
-    readonly userName: string
-    readonly userId: string
-    readonly groups: readonly string[]
-  }
+  readonly user?: AuditUser | undefined
   readonly client: AuditClient
-  readonly objectRef?: {
-    readonly resource: string
-    readonly subresource: string
-    readonly namespace: string
-    readonly name: string
-    readonly apiGroup: string
-    readonly apiVersion: string
-  }
+  readonly objectRef?: AuditObject | undefined
   readonly decision: 'allow' | 'deny'
   /** Without the domain: `method`, `upgrade`, ... Empty ones are left out. A stage adds others. */
   readonly annotations: Annotations
   /** More of them, which many records say alike. */
   readonly standing?: Annotations
+}
+
+type AuditUser = {
+  readonly userName: string
+  readonly userId: string
+  readonly groups: readonly string[]
+}
+
+type AuditObject = {
+  readonly resource: string
+  readonly subresource: string
+  readonly namespace: string
+  readonly name: string
+  readonly apiGroup: string
+  readonly apiVersion: string
 }
 
 /** What the requests of a connection have in common, as a rule: then it is the same object in all of them. */
@@ -43,8 +47,11 @@ export type Annotations = Readonly<Record<string, string | undefined>>
 
 export type AuditStage = {
   readonly stage: Stage
-  readonly at: Date
-  readonly response?: { readonly code: number; readonly reason?: string; readonly message?: string }
+  readonly response?: {
+    readonly code: number
+    readonly reason?: string
+    readonly message?: string | undefined
+  }
   readonly annotations?: Annotations
 }
 
@@ -55,9 +62,9 @@ const GROUPS_MAX = 200
 const NAME_CHARACTERS_MAX = 512
 
 /** One audit.k8s.io/v1 Event in JSON, at most RECORD_BYTES_MAX bytes of UTF-8. */
-export function auditRecord(subject: AuditSubject, stage: AuditStage): string {
+export function auditRecord(subject: AuditSubject, stage: AuditStage, at: Date): string {
   const uri = redactTarget(subject.target)
-  const whole = encode(subject, stage, uri)
+  const whole = encode(subject, stage, at, uri)
   // A character takes three bytes at most.
   if (3 * whole.length <= RECORD_BYTES_MAX) return whole
   const bytes = Buffer.byteLength(whole)
@@ -66,7 +73,7 @@ export function auditRecord(subject: AuditSubject, stage: AuditStage): string {
   // say that the record is not whole. A character takes six bytes of JSON at most.
   const others = bytes - Buffer.byteLength(JSON.stringify(uri))
   const room = Math.max(0, Math.floor((RECORD_BYTES_MAX - others - 200) / 6))
-  return encode(subject, stage, uri.slice(0, room), true)
+  return encode(subject, stage, at, uri.slice(0, room), true)
 }
 
 /**
@@ -75,7 +82,8 @@ export function auditRecord(subject: AuditSubject, stage: AuditStage): string {
  */
 function encode(
   subject: AuditSubject,
-  { stage, at, response, annotations }: AuditStage,
+  { stage, response, annotations }: AuditStage,
+  at: Date,
   requestURI: string,
   isTruncated = false,
 ): string {
@@ -144,12 +152,17 @@ const texts = new WeakMap<object, string>()
 function once<Shared extends object>(shared: Shared, textOf: (shared: Shared) => string): string {
   const known = texts.get(shared)
   if (known !== undefined) return known
-  const text = textOf(shared)
+  const text = flat(textOf(shared))
   texts.set(shared, text)
   return text
 }
 
-function userText({ userName, userId, groups }: NonNullable<AuditSubject['user']>): string {
+/** V8 keeps a text that was put together as its pieces, and would gather them anew for every record. */
+function flat(text: string): string {
+  return Buffer.from(text).toString()
+}
+
+function userText({ userName, userId, groups }: AuditUser): string {
   const names = groups.slice(0, GROUPS_MAX).map((name) => json(cut(name, 64)))
   const name = json(cut(userName, NAME_CHARACTERS_MAX))
   return `{"username":${name},"uid":${json(userId)},"groups":[${names.join(',')}]}`
@@ -171,7 +184,7 @@ function clientText(client: AuditClient): string {
   )
 }
 
-function objectRefText(ref: NonNullable<AuditSubject['objectRef']>): string {
+function objectRefText(ref: AuditObject): string {
   const { resource, namespace, name, apiGroup, apiVersion, subresource } = ref
   return (
     `{"resource":${json(cut(resource, NAME_CHARACTERS_MAX))}` +

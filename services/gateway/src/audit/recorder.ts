@@ -7,11 +7,11 @@ import type { Spool } from './spool.ts'
 /** Writes what happened to the spool. */
 export type Recorder = {
   /** Resolves when the record is durable. Rejects when it could not be: then nothing may be forwarded. */
-  durable(subject: AuditSubject, stage: Omit<AuditStage, 'at'>): Promise<void>
+  durable(subject: AuditSubject, stage: AuditStage): Promise<void>
   /** Writes with the next group, without waiting for it. */
-  note(subject: AuditSubject, stage: Omit<AuditStage, 'at'>): void
+  note(subject: AuditSubject, stage: AuditStage): void
   /** As `note`, for what anybody on the network can cause: bounded, and counted where it is not written. */
-  noteAnonymous(subject: AuditSubject, stage: Omit<AuditStage, 'at'>): void
+  noteAnonymous(subject: AuditSubject, stage: AuditStage): void
   /** Something no request could be read from. Bounded in the same way. */
   malformed(facts: { remoteAddress: string; problem: string; gateway: string }): void
 }
@@ -26,17 +26,17 @@ export function createRecorder(needs: {
   const { spool, now, anonymousBudget, log } = needs
   let unwritten = 0
 
-  function note(subject: AuditSubject, noted: Omit<AuditStage, 'at'>): void {
+  function note(subject: AuditSubject, noted: AuditStage): void {
     const { auditId } = subject
     const { stage } = noted
     // It waits with its record: all else that is known of the request need not.
-    spool.put(auditRecord(subject, { ...noted, at: now() }), (error) => {
+    spool.put(auditRecord(subject, noted, now()), (error) => {
       needs.onLost()
       log.error({ err: error, auditId, stage }, 'audit record was lost')
     })
   }
 
-  function noteAnonymous(subject: AuditSubject, stage: Omit<AuditStage, 'at'>): void {
+  function noteAnonymous(subject: AuditSubject, stage: AuditStage): void {
     if (!anonymousBudget.take(now().getTime())) {
       unwritten += 1
       return
@@ -48,7 +48,7 @@ export function createRecorder(needs: {
 
   return {
     async durable(subject, stage) {
-      await spool.append(auditRecord(subject, { ...stage, at: now() }))
+      await spool.append(auditRecord(subject, stage, now()))
     },
     note,
     noteAnonymous,

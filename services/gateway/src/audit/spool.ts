@@ -72,7 +72,7 @@ export async function openSpool(settings: {
   /** Oldest first. Only the last one takes records. */
   const queue: Group[] = []
   let queued = 0
-  /** The next group has as much room to begin with as the one before took. */
+  /** The next group has room to begin with for what the one before took, and some more: they differ. */
   let groupBytes = GROUP_BYTES_MIN
   let flushing: Promise<void> | undefined
   let gathering: NodeJS.Timeout | undefined
@@ -151,7 +151,7 @@ export async function openSpool(settings: {
     if (active.bytes >= segmentBytesMax) await roll()
     const first = active.next
     const { frames, records } = group.frames.numbered(first)
-    groupBytes = Math.max(GROUP_BYTES_MIN, frames.length)
+    groupBytes = Math.max(GROUP_BYTES_MIN, Math.ceil(1.25 * frames.length))
     if (bytesHeld() + frames.length > bytesMax) throw full()
     try {
       await file.writeFile(frames)

@@ -13,7 +13,7 @@ type Order = {
   readonly reason: string | undefined
   readonly positions: Positions
   readonly gateway: string
-  readonly session?: { readonly id: string; readonly account: string }
+  readonly session: { readonly id: string; readonly account: string } | undefined
 }
 
 /** What every record of a request says. */
@@ -25,9 +25,9 @@ export function auditSubject(order: Order): AuditSubject {
     receivedAt,
     target: head.target,
     verb: info?.verb ?? head.method.toLowerCase(),
-    ...(caller === undefined ? {} : { user: caller }),
+    user: caller,
     client: head.lines,
-    ...(info?.isResourceRequest === true ? { objectRef: info } : {}),
+    objectRef: info?.isResourceRequest === true ? info : undefined,
     decision: allowed ? 'allow' : 'deny',
     annotations: {
       'forwarded-target': rewritten === undefined ? undefined : redactTarget(rewritten),

@@ -278,7 +278,7 @@ class RequestRun implements ForwardListener {
       reason: refusal?.message,
       positions: this.#positions ?? this.#needs.positions(),
       gateway: this.#needs.gateway,
-      ...(this.#session === undefined ? {} : { session: this.#session }),
+      session: this.#session,
     })
   }
 }

@@ -28,7 +28,7 @@ export function refused(refusal: Refusal): Outcome {
 }
 
 /** How its last record says it. */
-export function lastStage(outcome: Outcome): Omit<AuditStage, 'at'> {
+export function lastStage(outcome: Outcome): AuditStage {
   const stage = 'ResponseComplete'
   if (outcome.kind === 'refused') {
     const { code, message } = outcome.refusal
@@ -37,7 +37,7 @@ export function lastStage(outcome: Outcome): Omit<AuditStage, 'at'> {
   const { code, bytes, end, cut, commandStatus } = outcome
   return {
     stage,
-    response: { code, ...(cut === undefined ? {} : { message: cut.message }) },
+    response: { code, message: cut?.message },
     annotations: {
       bytes: String(bytes),
       end,

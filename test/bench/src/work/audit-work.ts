@@ -37,7 +37,7 @@ export type AuditWork = {
 export async function measureAudit(now: Date): Promise<AuditWork> {
   const subjectOf = subjects(now)
   return {
-    recordMicros: microsEach((n) => auditRecord(subjectOf(n), { ...STAGE, at: new Date() })),
+    recordMicros: microsEach((n) => auditRecord(subjectOf(n), STAGE, new Date())),
     wholeMicros: await measureWhole(subjectOf),
   }
 }
