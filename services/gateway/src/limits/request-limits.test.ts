@@ -37,3 +37,14 @@ test('the gateway takes so much and no more', () => {
   for (const user of ['a', 'b', 'c']) limiter.admit(user, 'stream', 0)
   expect(refusedBy(limiter.admit('d', 'short', 0))).toBe('gateway-full')
 })
+
+test('however many others come, a user who has spent what there is gets it back by time alone', () => {
+  const limiter = createRequestLimiter({ ...limits, running: 100_000, shortPerUser: 100 })
+  for (let count = 0; count < 4; count += 1) {
+    const admission = limiter.admit('a', 'short', 0)
+    if ('release' in admission) admission.release()
+  }
+  for (let other = 0; other < 20_000; other += 1) limiter.admit(`other-${other}`, 'short', 0)
+  expect(refusedBy(limiter.admit('a', 'short', 0))).toBe('user-rate')
+  expect(refusedBy(limiter.admit('a', 'short', 1_000))).toBe('none')
+})

@@ -26,15 +26,10 @@ export function createRequestLimiter(limits: RequestLimits) {
   const users = new Map<string, Usage>()
   let running = 0
 
-  function usageOf(userId: string): Usage {
+  function usageOf(userId: string, nowMs: number): Usage {
     const known = users.get(userId)
-    if (known !== undefined) {
-      // Most recently used last, so that the one to forget is the first.
-      users.delete(userId)
-      users.set(userId, known)
-      return known
-    }
-    if (users.size >= IDLE_USERS_MAX) forgetOneIdle()
+    if (known !== undefined) return known
+    if (users.size >= IDLE_USERS_MAX) forgetOneIdle(nowMs)
     const rate = { perSecond: limits.perSecondPerUser, burst: limits.burstPerUser }
     const usage = {
       discovery: createTokenBucket(rate),
@@ -46,9 +41,10 @@ export function createRequestLimiter(limits: RequestLimits) {
     return usage
   }
 
-  function forgetOneIdle(): void {
-    for (const [userId, { short, stream }] of users) {
-      if (short + stream > 0) continue
+  /** Only who loses nothing by it, and gains nothing. */
+  function forgetOneIdle(nowMs: number): void {
+    for (const [userId, { discovery, requests, short, stream }] of users) {
+      if (short + stream > 0 || !discovery.isFull(nowMs) || !requests.isFull(nowMs)) continue
       users.delete(userId)
       return
     }
@@ -57,7 +53,7 @@ export function createRequestLimiter(limits: RequestLimits) {
   return {
     admit(userId: string, kind: BudgetKind, nowMs: number): Admission {
       if (running >= limits.running) return { refused: 'gateway-full' }
-      const usage = usageOf(userId)
+      const usage = usageOf(userId, nowMs)
       const bucket = kind === 'discovery' ? usage.discovery : usage.requests
       if (!bucket.take(nowMs)) return { refused: 'user-rate' }
       const counter = kind === 'stream' ? 'stream' : 'short'
