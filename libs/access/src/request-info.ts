@@ -19,14 +19,14 @@ const rejected = rejections({
 const SPECIAL_VERBS = new Set(['proxy', 'watch'])
 const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize'])
 const VERBS_WITH_SELECTORS = new Set(['list', 'watch', 'deletecollection'])
-const VERB_OF_METHOD: Readonly<Record<string, string>> = {
-  POST: 'create',
-  GET: 'get',
-  HEAD: 'get',
-  PUT: 'update',
-  PATCH: 'patch',
-  DELETE: 'delete',
-}
+const VERB_OF_METHOD = new Map([
+  ['POST', 'create'],
+  ['GET', 'get'],
+  ['HEAD', 'get'],
+  ['PUT', 'update'],
+  ['PATCH', 'patch'],
+  ['DELETE', 'delete'],
+])
 
 /**
  * What kube-apiserver will understand by a request. `target` is a canonical path with its query.
@@ -70,7 +70,7 @@ export function requestInfoOf(method: string, path: string, rawQuery: string): R
   const apiVersion = rest[0] ?? ''
   rest = rest.slice(1)
 
-  let verb = (Object.hasOwn(VERB_OF_METHOD, method) && VERB_OF_METHOD[method]) || ''
+  let verb = VERB_OF_METHOD.get(method) ?? ''
   const verbInPath = SPECIAL_VERBS.has(rest[0] ?? '')
   if (verbInPath) {
     if (rest.length < 2) throw rejected('RESOURCE_MISSING')
@@ -137,7 +137,14 @@ function splitPath(path: string): string[] {
   let end = path.length
   while (start < end && path[start] === '/') start++
   while (end > start && path[end - 1] === '/') end--
-  return start === end ? [] : path.slice(start, end).split('/')
+  const parts: string[] = []
+  while (start < end) {
+    const slash = path.indexOf('/', start)
+    const cut = slash === -1 ? end : Math.min(slash, end)
+    parts.push(path.slice(start, cut))
+    start = cut + 1
+  }
+  return parts
 }
 
 const NO_QUERY: Query = new Map()

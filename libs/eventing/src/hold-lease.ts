@@ -20,8 +20,11 @@ export type HoldLeaseOptions = {
 }
 
 export type Lease = {
-  /** Whether the state in memory is known to hold everything that was committed two seconds ago. */
-  valid(): boolean
+  /**
+   * Whether the state in memory is known to hold everything that was committed two seconds ago. Who asks
+   * several leases reads their clock once.
+   */
+  valid(atMs?: number): boolean
   /**
    * Resolves with true once the state in memory is known to hold everything that was committed before the
    * call: within half a second as a rule; with false when two seconds have not shown it.
@@ -63,8 +66,8 @@ export function holdLease(options: HoldLeaseOptions): Lease {
   /** Since it does not hold: once, or it would be said twice a second. */
   let isSaidWhy = false
 
-  const valid = (): boolean =>
-    !stopping.signal.aborted && isLeaseValid(lease, follower.position(), now())
+  const valid = (atMs = now()): boolean =>
+    !stopping.signal.aborted && isLeaseValid(lease, follower.position(), atMs)
 
   const answerWaiting = (isValid: boolean): void => {
     const provenAt = isValid ? lease.until - LEASE_MS : Number.NEGATIVE_INFINITY

@@ -26,13 +26,20 @@ export function createReplica(needs: ReplicaNeeds): Replica {
   let readers: readonly LogReader[] = []
   let leases: readonly Lease[] = []
   let wasValid = !needs.leases
+  const clock = createLeaseClock({
+    monotonic: () => performance.now(),
+    wall: () => now().getTime(),
+  })
   const changed = createListeners<void>(log)
   const leaseChanged = createListeners<boolean>(log)
 
   const isCaughtUp = () =>
     readers.length === LOGS.length && readers.every((reader) => reader.caughtUp)
-  const leaseValid = () =>
-    !needs.leases || (isCaughtUp() && leases.length > 0 && leases.every((lease) => lease.valid()))
+  const leaseValid = () => {
+    if (!needs.leases) return true
+    const atMs = clock()
+    return isCaughtUp() && leases.length > 0 && leases.every((lease) => lease.valid(atMs))
+  }
   const checkLease = () => {
     const isValid = leaseValid()
     if (isValid === wasValid) return
@@ -89,10 +96,6 @@ export function createReplica(needs: ReplicaNeeds): Replica {
       }),
     ]
     if (!needs.leases) return
-    const clock = createLeaseClock({
-      monotonic: () => performance.now(),
-      wall: () => now().getTime(),
-    })
     leases = LOGS.flatMap((service, index) => {
       const follower = readers[index]?.follower
       return follower ? [holdLease({ ...common(service), follower, now: clock })] : []

@@ -42,7 +42,7 @@ export type Known = {
   readonly caller?: Caller
   readonly info?: RequestInfo
   /** What is decided and forwarded, where it is not what came letter for letter. */
-  readonly rewritten?: string
+  readonly rewritten?: string | undefined
   readonly decision?: Decision
 }
 
@@ -86,8 +86,8 @@ export function admit(head: FrontHead, view: AdmissionView, at: Date): Admission
   if (cluster === undefined) {
     return refuse(noSuchCluster(route.clusterName), { ...routed, caller, info })
   }
-  const rewritten = target === route.target ? {} : { rewritten: target }
-  const known = { ...routed, cluster, caller, info, ...rewritten }
+  const rewritten = target === route.target ? undefined : target
+  const known = { ...routed, cluster, caller, info, rewritten }
 
   const wrongMethod = checkMethod(head, info)
   if (wrongMethod !== undefined) return refuse(wrongMethod, known)

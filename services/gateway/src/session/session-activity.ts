@@ -25,7 +25,9 @@ export function createSessionActivity(needs: {
   }
 
   function touch(sessionId: string): void {
-    Object.assign(entryOf(sessionId), { lastActiveAt: needs.now(), reported: false })
+    const entry = entryOf(sessionId)
+    entry.lastActiveAt = needs.now()
+    entry.reported = false
   }
 
   return {
