@@ -19,9 +19,9 @@ export type AuditDatabase = {
   tile: { level: number; idx: Bigint; hashes: Buffer }
   /** One row: the newest checkpoint. */
   log_head: { id: Generated<number>; size: Bigint; root: Buffer; checkpoint: string }
-  /** Fold of `entry_bundle`: when the records of each 256 entries were received. */
+  /** Fold of `entry_bundle`: when the records of each full block of 1,024 entries were received. */
   record_block: { block: Bigint; received_from: Date | string; received_to: Date | string }
-  /** Fold of `entry_bundle`: which of each 256 entries have a value; a text of as many zeros and ones. */
+  /** Fold of `entry_bundle`: which entries of each full block have a value; a text of as many zeros and ones. */
   record_term: { name: string; value: string; block: Bigint; positions: string }
   /** Fold of `entry_bundle`: intents whose outcome is not there yet. */
   open_intent: { idx: Bigint; producer_id: string; audit_id: string }

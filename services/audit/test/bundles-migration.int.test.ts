@@ -16,8 +16,8 @@ import { producerCodec } from '../src/producer/producer-codec.ts'
 import { producers } from '../src/producer/producers-projection.ts'
 import { toLogEntry } from '../src/record/log-entry.ts'
 import { rebuildRecords } from '../src/record/rebuild-records.ts'
-import { indexRecords } from '../src/record/record-index.ts'
 import { allLeaves, delivery, openAudit, record, spoolOf, testKey } from './audit-fixture.ts'
+import { insertRows } from './rows-of-before.ts'
 
 /** Deliveries of before, each written in a moment of its own. Those of g2 have a gap, and what filled a part of it later. */
 const DELIVERED = [
@@ -54,13 +54,12 @@ async function writeRows(db: Kysely<AuditDatabase>) {
       return { producerId, number, storedAt, ...toLogEntry({ producer, number, record: bytes }) }
     }),
   ).map((entry, idx) => ({ ...entry, idx }))
-  for (const { idx, producerId, number, body, storedAt, invalidRecord } of entries) {
-    await sql`insert into entry (idx, producer_id, number, body, stored_at) values
-      (${idx}, ${producerId}, ${number}, ${Buffer.from(body)}, ${storedAt})`.execute(db)
+  for (const entry of entries) {
+    await insertRows(db, entry)
+    const { idx, invalidRecord } = entry
     if (invalidRecord === undefined) continue
     await sql`insert into invalid_record values (${idx}, ${Buffer.from(invalidRecord)})`.execute(db)
   }
-  await indexRecords(db, entries)
   const { tiles, root } = growEdge(
     emptyEdge,
     entries.map(({ body }) => leafHash(body)),
@@ -80,13 +79,13 @@ test('a log of rows becomes one of bundles: the same entries, times, producers a
     codec: producerCodec,
     projections: [producers],
     migrations: Object.fromEntries(
-      Object.entries(migrations).filter(([name]) => name < '0006-bundles'),
+      Object.entries(migrations).filter(([name]) => name < '0005-terms'),
     ),
     bus,
     log,
     now: () => new Date(),
   })
-  const entries = await writeRows(before.db)
+  const entries = await before.db.transaction().execute(writeRows)
   await before.stop()
   await bus.close()
 

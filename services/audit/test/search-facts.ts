@@ -39,14 +39,15 @@ const fact: fc.Arbitrary<Fact> = fc.record({
   verb: fc.constantFrom(...VERBS),
   resource: fc.constantFrom(...RESOURCES),
   decision: fc.constantFrom(...DECISIONS),
-  auditId: fc.nat(60).map((at) => `request-${at}`),
+  auditId: fc.nat(360).map((at) => `request-${at}`),
   stage: fc.constantFrom(...STAGES),
   receivedAt: fc.constantFrom(...TIMES),
   gateway: fc.constantFrom('g1', 'g2'),
 })
 
-/** The log that is searched. */
-export const facts: readonly Fact[] = fc.sample(fact, { numRuns: 400, seed: 7 })
+/** The log that is searched: two blocks that are full, and entries behind them. */
+export const FACTS = 2400
+export const facts: readonly Fact[] = fc.sample(fact, { numRuns: FACTS, seed: 7 })
 
 export async function writeFacts(audit: Audit): Promise<void> {
   const next = new Map<string, number>()
@@ -56,12 +57,12 @@ export async function writeFacts(audit: Audit): Promise<void> {
     return delivery(each.gateway, first, [toRecord(each)])
   })
   // Intents and their outcomes come together, and apart.
-  for (let at = 0, count = 1; at < deliveries.length; at += count, count = (count % 9) + 1) {
+  for (let at = 0, count = 1; at < deliveries.length; at += count, count = (count % 59) + 1) {
     await audit.writer.write(deliveries.slice(at, at + count))
   }
 }
 
-/** Searches as the RPC does. */
+/** Searches as the RPC does: a page. */
 export function searchOf(audit: Audit) {
   const handlers = createRecordHandlers({
     log: audit.reader,
@@ -77,6 +78,8 @@ export function searchOf(audit: Audit) {
   }
 }
 
+const PAGE_MAX = 1000
+
 export const everything: SearchRecordsRequest = {
   user: '',
   cluster: '',
@@ -87,7 +90,7 @@ export const everything: SearchRecordsRequest = {
   auditId: '',
   openOnly: false,
   ascending: false,
-  pageSize: 1000,
+  pageSize: PAGE_MAX,
   pageToken: '',
 }
 
@@ -107,8 +110,8 @@ export function toRecord(each: Fact): Buffer {
   })
 }
 
-/** The answer by definition, from the facts alone. */
-export function expected(request: Partial<SearchRecordsRequest>): number[] {
+/** What is found by definition, from the facts alone: of the whole answer the largest page. */
+export function expected(request: Partial<SearchRecordsRequest>, limit = PAGE_MAX): number[] {
   const wanted = { ...everything, ...request }
   const found = facts.flatMap((each, index) => {
     const same = (
@@ -116,12 +119,15 @@ export function expected(request: Partial<SearchRecordsRequest>): number[] {
     ).every((name) => wanted[name] === '' || wanted[name] === each[name])
     const since = wanted.since === undefined || micros(each.receivedAt) >= micros(wanted.since)
     const until = wanted.until === undefined || micros(each.receivedAt) < micros(wanted.until)
-    const open = !wanted.openOnly || isOpen(each, index)
+    const open = !wanted.openOnly || openIntents.has(index)
     const after = wanted.afterIndex === undefined || BigInt(index) > wanted.afterIndex
     return same && since && until && open && after ? [index] : []
   })
-  return wanted.ascending ? found : found.toReversed()
+  const ordered = wanted.ascending ? found : found.toReversed()
+  return ordered.slice(0, limit)
 }
+
+const openIntents = new Set(facts.flatMap((each, index) => (isOpen(each, index) ? [index] : [])))
 
 function isOpen({ stage, auditId, gateway }: Fact, index: number): boolean {
   const closed = facts

@@ -10,7 +10,7 @@ import {
 } from '../producer/producer-repository.ts'
 import { insertRuns, readStoredNumbers } from '../producer/producer-runs.ts'
 import { type IndexedEntry, toLogEntry } from '../record/log-entry.ts'
-import { indexRecords } from '../record/record-index.ts'
+import { type BlockRecord, indexRecords, readTail } from '../record/record-index.ts'
 import { insertEntries } from './bundle-table.ts'
 import { type LogHead, loadEdge, lockForWriting, readLogHead, writeLogHead } from './log-head.ts'
 import { writeTiles } from './tile-table.ts'
@@ -28,10 +28,12 @@ export type Delivery = {
 type Left = {
   readonly head: LogHead
   readonly edge: TreeEdge
+  /** The entries that are in no full block yet. */
+  readonly tail: readonly BlockRecord[]
   readonly producers: ReadonlyMap<string, ProducerState>
 }
 
-type Written = Pick<Left, 'head' | 'edge'> & { readonly entries: readonly IndexedEntry[] }
+type Written = Pick<Left, 'head' | 'edge' | 'tail'> & { readonly entries: readonly IndexedEntry[] }
 
 /** Another writer was here first: look again. */
 class OutrunError extends Error {}
@@ -70,8 +72,8 @@ export function createLogWriter(needs: {
       await producers.takeDelivery(step.eventful, work)
     }
     if (written === undefined) throw new OutrunError('the producer was registered meanwhile')
-    const { head, edge, entries } = written
-    left = { head, edge, producers: statesAfter(step, left?.producers) }
+    const { head, edge, tail, entries } = written
+    left = { head, edge, tail, producers: statesAfter(step, left?.producers) }
     onEntries(entries)
   }
 
@@ -85,8 +87,9 @@ export function createLogWriter(needs: {
       await checkStates(tx, expected)
     }
     const before = left?.edge ?? (await loadEdge(tx, head))
+    const tailBefore = left?.tail ?? (await readTail(tx, head.size))
     const fresh = await freshRecords(tx, deliveries, expected)
-    if (fresh.length === 0) return { head, edge: before, entries: [] }
+    if (fresh.length === 0) return { head, edge: before, tail: tailBefore, entries: [] }
 
     const storedAt = now().toISOString()
     const entries = fresh.map((record, at) => ({
@@ -103,7 +106,7 @@ export function createLogWriter(needs: {
       const body = Buffer.from(invalidRecord)
       await tx.insertInto('invalid_record').values({ idx, body }).execute()
     }
-    await indexRecords(tx, entries)
+    const tail = await indexRecords(tx, { tail: tailBefore, records: entries })
     const {
       edge: after,
       tiles,
@@ -116,6 +119,7 @@ export function createLogWriter(needs: {
     return {
       head: await writeLogHead(tx, { size: after.frontier.size, root }, signer),
       edge: after,
+      tail,
       entries: entries.map(({ idx, body, event }) => ({ index: idx, body, event })),
     }
   }

@@ -5,6 +5,7 @@ import { producers } from './0003-producers.ts'
 import { openIntents } from './0004-open-intents.ts'
 import { terms } from './0005-terms.ts'
 import { bundles } from './0006-bundles.ts'
+import { fullBlocks } from './0007-full-blocks.ts'
 
 /** Forward only, in the order of their names. */
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -14,4 +15,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0004-open-intents': openIntents,
   '0005-terms': terms,
   '0006-bundles': bundles,
+  '0007-full-blocks': fullBlocks,
 }

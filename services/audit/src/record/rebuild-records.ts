@@ -4,7 +4,13 @@ import { readEntries } from '../log/bundle-table.ts'
 import { LogDamagedError, lockForWriting } from '../log/log-head.ts'
 import { readProducersOf } from '../producer/producer-runs.ts'
 import { eventOf } from './audit-event.ts'
-import { type IndexedRecord, type IndexTables, indexRecords, indexTables } from './record-index.ts'
+import {
+  type BlockRecord,
+  type IndexedRecord,
+  type IndexTables,
+  indexRecords,
+  indexTables,
+} from './record-index.ts'
 
 export type RecordsReport = {
   readonly entries: number
@@ -65,9 +71,11 @@ async function foldAgain(tx: Transaction<AuditDatabase>): Promise<number> {
       create temporary table ${again} (like ${ours} including indexes) on commit drop`.execute(tx)
   }
   let entries = 0
-  let unfolded: Omit<IndexedRecord, 'producerId'>[] = []
+  let tail: readonly BlockRecord[] = []
+  let unfolded: BlockRecord[] = []
   const fold = async () => {
-    await indexRecords(tx, await withProducers(tx, unfolded), folded)
+    const records = await withProducers(tx, unfolded)
+    tail = await indexRecords(tx, { tail, records }, folded)
     entries += unfolded.length
     unfolded = []
   }
@@ -83,7 +91,7 @@ async function foldAgain(tx: Transaction<AuditDatabase>): Promise<number> {
 
 async function withProducers(
   tx: Transaction<AuditDatabase>,
-  records: readonly Omit<IndexedRecord, 'producerId'>[],
+  records: readonly BlockRecord[],
 ): Promise<readonly IndexedRecord[]> {
   const [first, last] = [records.at(0), records.at(-1)]
   if (first === undefined || last === undefined) return []

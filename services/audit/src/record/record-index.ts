@@ -1,7 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import type { AuditDatabase } from '../database.ts'
-import { type AuditEvent, toMicroseconds } from './audit-event.ts'
-import { blockOf, termsOf } from './record-terms.ts'
+import { readEntries } from '../log/bundle-table.ts'
+import { type AuditEvent, eventOf, toMicroseconds } from './audit-event.ts'
+import { BLOCK_ENTRIES, blockOf, termsOf } from './record-terms.ts'
 
 export type IndexedRecord = {
   readonly idx: number
@@ -10,6 +11,9 @@ export type IndexedRecord = {
   /** `undefined` for an entry that stands for an invalid record. */
   readonly event: AuditEvent | undefined
 }
+
+/** What of a record goes into its block. */
+export type BlockRecord = Omit<IndexedRecord, 'producerId'>
 
 /** The tables that searches look at, under their names or where they are folded again. */
 export type IndexTables = {
@@ -25,38 +29,75 @@ export const indexTables: IndexTables = {
 }
 
 /**
- * Folds entries, which follow those folded before, into the tables that searches look at. An intent
- * is open until a later outcome of the same request comes from the same producer: nobody closes
- * another gateway's intent.
+ * Folds entries, which follow those folded before, into the tables that searches look at. A block is
+ * written once, when it is full.
+ *
+ * @param tail those before them that are in no full block
+ * @returns those of all of them that are in no full block
  */
 export async function indexRecords(
   db: Kysely<AuditDatabase>,
-  records: readonly IndexedRecord[],
+  { tail, records }: { tail: readonly BlockRecord[]; records: readonly IndexedRecord[] },
   tables = indexTables,
+): Promise<readonly BlockRecord[]> {
+  await foldIntents(db, records, tables)
+  const unfolded = [
+    ...tail,
+    ...records.map(({ idx, storedAt, event }) => ({ idx, storedAt, event })),
+  ]
+  const behind = (unfolded.at(-1)?.idx ?? -1) + 1
+  const rest = unfolded.findIndex(({ idx }) => blockOf(idx) === blockOf(behind))
+  const full = rest < 0 ? unfolded : unfolded.slice(0, rest)
+  if (full.length > 0) await insertBlocks(db, full, tables)
+  return unfolded.slice(full.length)
+}
+
+/** The entries of a log of this size that are in no full block. */
+export async function readTail(
+  db: Kysely<AuditDatabase>,
+  size: number,
+): Promise<readonly BlockRecord[]> {
+  const tail: BlockRecord[] = []
+  const first = blockOf(size) * BLOCK_ENTRIES
+  for await (const bundle of readEntries(db, { first, before: size })) {
+    for (const { idx, storedAt, body } of bundle) tail.push({ idx, storedAt, event: eventOf(body) })
+  }
+  return tail
+}
+
+async function insertBlocks(
+  db: Kysely<AuditDatabase>,
+  records: readonly BlockRecord[],
+  tables: IndexTables,
 ): Promise<void> {
-  if (records.length === 0) return
   const terms = termsOf(records)
   await sql`
-    insert into ${sql.table(tables.terms)} as before (name, value, block, positions)
+    insert into ${sql.table(tables.terms)} (name, value, block, positions)
     select * from unnest(
       ${terms.map(({ name }) => name)}::text[],
       ${terms.map(({ value }) => value)}::text[],
       ${terms.map(({ block }) => block)}::bigint[],
-      ${terms.map(({ positions }) => positions)}::bit(256)[]
-    )
-    on conflict (name, value, block) do update set
-      positions = before.positions | excluded.positions`.execute(db)
+      ${terms.map(({ positions }) => `x${positions.toString('hex')}`)}::bit(${sql.lit(BLOCK_ENTRIES)})[]
+    )`.execute(db)
   const spans = spansOf(records)
   await sql`
-    insert into ${sql.table(tables.blocks)} as before (block, received_from, received_to)
+    insert into ${sql.table(tables.blocks)} (block, received_from, received_to)
     select * from unnest(
       ${spans.map(({ block }) => block)}::bigint[],
       ${spans.map(({ from }) => from)}::timestamptz[],
       ${spans.map(({ to }) => to)}::timestamptz[]
-    )
-    on conflict (block) do update set
-      received_from = least(before.received_from, excluded.received_from),
-      received_to = greatest(before.received_to, excluded.received_to)`.execute(db)
+    )`.execute(db)
+}
+
+/**
+ * An intent is open until a later outcome of the same request comes from the same producer: nobody
+ * closes another gateway's intent.
+ */
+async function foldIntents(
+  db: Kysely<AuditDatabase>,
+  records: readonly IndexedRecord[],
+  tables: IndexTables,
+): Promise<void> {
   const { closed, open } = intentsAmong(records)
   for (const [producerId, auditIds] of closed) {
     await sql`
@@ -82,7 +123,7 @@ export function receivedAtOf({
 }
 
 /** From when to when the records of each block are. */
-function spansOf(records: readonly IndexedRecord[]) {
+function spansOf(records: readonly BlockRecord[]) {
   const spans: { readonly block: number; from: string; to: string }[] = []
   for (const record of records) {
     const at = receivedAtOf(record)

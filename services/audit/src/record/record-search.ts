@@ -4,7 +4,7 @@ import { readEntriesAt, type StoredEntry } from '../log/bundle-table.ts'
 import { eventOf } from './audit-event.ts'
 import { type FieldWanted, fieldsWanted, matches, type RecordFilter } from './record-filter.ts'
 import { receivedAtOf } from './record-index.ts'
-import { BLOCK_ENTRIES, blockOf, entriesAt, termsWanted } from './record-terms.ts'
+import { BLOCK_ENTRIES, type BlockTerm, blockOf, entriesAt, termsWanted } from './record-terms.ts'
 
 /** A part of the log, read one way. */
 export type RecordRange = {
@@ -61,7 +61,10 @@ export async function searchRecords(
   return { records, more: false }
 }
 
-/** In the order of the range, the entries that have all the values that are looked for. */
+/**
+ * In the order of the range, the entries that can match: those of full blocks that have all the values
+ * that are looked for, and all that are behind these blocks.
+ */
 async function* candidateRuns(
   db: Kysely<AuditDatabase>,
   filter: RecordFilter,
@@ -70,9 +73,13 @@ async function* candidateRuns(
 ): AsyncGenerator<readonly number[]> {
   const { ascending } = range
   const [after, before] = [Number(range.after), Number(range.before)]
+  // A block that becomes full meanwhile is read entry by entry all the same: each is read one way.
+  const behind = await firstBehindBlocks(db)
+  const tail = { first: Math.max(after + 1, behind), before }
+  if (!ascending) yield* tailRuns(db, filter, { ...tail, ascending })
   let first = blockOf(after + 1)
-  let last = blockOf(before - 1)
-  for (;;) {
+  let last = blockOf(Math.min(before, behind) - 1)
+  for (let isMore = true; isMore; ) {
     const blocks = await candidateBlocks(db, { filter, fields, first, last, ascending })
     const found = blocks.flatMap((block) => {
       const within = entriesAt(block).filter((idx) => idx > after && idx < before)
@@ -81,11 +88,44 @@ async function* candidateRuns(
     for (let at = 0; at < found.length; at += ENTRIES_AT_ONCE) {
       yield found.slice(at, at + ENTRIES_AT_ONCE)
     }
-    const end = blocks.at(-1)
-    if (end === undefined || blocks.length < BLOCKS_AT_ONCE) return
-    if (ascending) first = end.block + 1
-    else last = end.block - 1
+    const end = blocks.at(-1)?.block ?? 0
+    if (ascending) first = end + 1
+    else last = end - 1
+    isMore = blocks.length === BLOCKS_AT_ONCE
   }
+  if (ascending) yield* tailRuns(db, filter, { ...tail, ascending })
+}
+
+async function firstBehindBlocks(db: Kysely<AuditDatabase>): Promise<number> {
+  const { rows } = await sql<{ blocks: string }>`
+    select (coalesce(max(block), -1) + 1)::text as blocks from record_block`.execute(db)
+  return Number(rows[0]?.blocks ?? 0) * BLOCK_ENTRIES
+}
+
+/** Behind the last full block: all of them, or those that are open. */
+async function* tailRuns(
+  db: Kysely<AuditDatabase>,
+  { openOnly }: RecordFilter,
+  { first, before, ascending }: { first: number; before: number; ascending: boolean },
+): AsyncGenerator<readonly number[]> {
+  for (let done = 0; done < before - first; done += ENTRIES_AT_ONCE) {
+    const count = Math.min(ENTRIES_AT_ONCE, before - first - done)
+    const from = ascending ? first + done : before - done - count
+    const run = openOnly
+      ? await openIntentsAmong(db, { first: from, before: from + count })
+      : Array.from({ length: count }, (_, at) => from + at)
+    yield ascending ? run : run.toReversed()
+  }
+}
+
+async function openIntentsAmong(
+  db: Kysely<AuditDatabase>,
+  { first, before }: { first: number; before: number },
+): Promise<readonly number[]> {
+  const { rows } = await sql<{ idx: string }>`
+    select idx::text as idx from open_intent
+    where idx >= ${first} and idx < ${before} order by open_intent.idx`.execute(db)
+  return rows.map(({ idx }) => Number(idx))
 }
 
 async function candidateBlocks(
@@ -104,7 +144,8 @@ async function candidateBlocks(
   const conditions = [
     sql<SqlBool>`record_block.block >= ${first} and record_block.block <= ${last}`,
   ]
-  let positions = sql`repeat('1', ${sql.lit(BLOCK_ENTRIES)})::bit(256)`
+  const bits = sql`bit(${sql.lit(BLOCK_ENTRIES)})`
+  let positions = sql`repeat('1', ${sql.lit(BLOCK_ENTRIES)})::${bits}`
   for (const [at, { name, value }] of termsWanted(fields).entries()) {
     const term = sql.ref(`term_${at}`)
     tables.push(sql`record_term as ${term}`)
@@ -122,11 +163,12 @@ async function candidateBlocks(
     // Few blocks have any: these are found first.
     conditions.push(sql`exists (select from ${within})`)
     positions = sql`${positions} & (
-      select bit_or(set_bit(repeat('0', ${sql.lit(BLOCK_ENTRIES)})::bit(256),
+      select bit_or(set_bit(repeat('0', ${sql.lit(BLOCK_ENTRIES)})::${bits},
         (idx % ${sql.lit(BLOCK_ENTRIES)})::integer, 1)) from ${within})`
   }
-  const { rows } = await sql<{ block: string; positions: string }>`
-    select record_block.block::text as block, (${positions})::text as positions
+  // How bits are sent: their number in four bytes, and they.
+  const { rows } = await sql<{ block: string } & Pick<BlockTerm, 'positions'>>`
+    select record_block.block::text as block, substr(bit_send(${positions}), 5) as positions
     from ${sql.join(tables)}
     where ${sql.join(conditions, sql` and `)} and bit_count(${positions}) > 0
     order by record_block.block ${sql.raw(ascending ? 'asc' : 'desc')}

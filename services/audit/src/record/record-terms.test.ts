@@ -30,17 +30,20 @@ const nothing: RecordFilter = {
 }
 
 test('a block has each value once with where it is, and nothing for what is empty', () => {
-  const entries = [254, 255, 256].map((idx) => ({ idx, event: { ...event, verb: `v${idx % 2}` } }))
-  const terms = termsOf([{ idx: 253, event: undefined }, ...entries])
+  const entries = [0, 1022, 1023, 1024].map((idx) => ({
+    idx,
+    event: { ...event, verb: `v${idx % 2}` },
+  }))
+  const terms = termsOf([{ idx: 1, event: undefined }, ...entries])
   const found = terms.map((term) =>
     [term.name, term.value, term.block, ...entriesAt(term)].join(' '),
   )
   const everywhere = ['user lead', 'cluster prod-1', 'resource pods', 'decision allow']
   const all = [...everywhere, 'auditId 01a22b96-e0'].flatMap((each) => [
-    `${each} 0 254 255`,
-    `${each} 1 256`,
+    `${each} 0 0 1022 1023`,
+    `${each} 1 1024`,
   ])
-  const verbs = ['verb v0 0 254', 'verb v1 0 255', 'verb v0 1 256']
+  const verbs = ['verb v0 0 0 1022', 'verb v1 0 1023', 'verb v0 1 1024']
   expect(found.toSorted()).toEqual([...all, ...verbs].toSorted())
 })
 

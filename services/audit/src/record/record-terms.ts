@@ -1,8 +1,11 @@
 import type { AuditEvent } from './audit-event.ts'
 import { type FieldWanted, type SearchedField, searchedFields } from './record-filter.ts'
 
-/** Entries for which it is kept together which of them have a value: as many as a tile has. */
-export const BLOCK_ENTRIES = 256
+/**
+ * Entries for which it is kept together which of them have a value. The more, the fewer rows for each
+ * record of one of many users; and the more are read for a search behind the last full block.
+ */
+export const BLOCK_ENTRIES = 1024
 
 export function blockOf(idx: number): number {
   return Math.floor(idx / BLOCK_ENTRIES)
@@ -11,17 +14,14 @@ export function blockOf(idx: number): number {
 /** A value that some record has. */
 export type Term = { readonly name: SearchedField; readonly value: string }
 
-/** Which entries of a block have it: for each a one or a zero. */
-export type BlockTerm = Term & { readonly block: number; readonly positions: string }
+/** Which entries of a block have it: a bit for each, the first is the highest of the first byte. */
+export type BlockTerm = Term & { readonly block: number; readonly positions: Buffer }
 
 /**
  * Gateways make ids that begin with the time (RFC 9562, 5.7): those of a quarter of a second begin with
  * the same characters, so that busy blocks have a few beginnings instead of 256 ids.
  */
 const AUDIT_ID_CHARS = 11
-
-const ZERO = 0x30
-const ONE = 0x31
 
 type Entry = { readonly idx: number; readonly event: AuditEvent | undefined }
 
@@ -35,9 +35,7 @@ function termsOfField(name: SearchedField, entries: readonly Entry[]): readonly 
   let block = -1
   const found = new Map<string, Buffer>()
   const close = () => {
-    for (const [value, positions] of found) {
-      terms.push({ name, value, block, positions: positions.toString('latin1') })
-    }
+    for (const [value, positions] of found) terms.push({ name, value, block, positions })
     found.clear()
   }
   for (const { idx, event } of entries) {
@@ -50,10 +48,11 @@ function termsOfField(name: SearchedField, entries: readonly Entry[]): readonly 
     if (value === '') continue
     let positions = found.get(value)
     if (positions === undefined) {
-      positions = Buffer.alloc(BLOCK_ENTRIES, ZERO)
+      positions = Buffer.alloc(BLOCK_ENTRIES / 8)
       found.set(value, positions)
     }
-    positions[idx % BLOCK_ENTRIES] = ONE
+    const at = idx % BLOCK_ENTRIES
+    positions[at >> 3] = (positions[at >> 3] ?? 0) | bitOf(at)
   }
   close()
   return terms
@@ -66,13 +65,17 @@ export function termsWanted(fields: readonly FieldWanted[]): readonly Term[] {
     .map(({ field, text }) => ({ name: field, value: toValue(field, text) }))
 }
 
-/** The entries of a block whose position has a one. */
+/** The entries of a block whose bit is set. */
 export function entriesAt({ block, positions }: Pick<BlockTerm, 'block' | 'positions'>): number[] {
   const entries: number[] = []
-  for (let at = positions.indexOf('1'); at >= 0; at = positions.indexOf('1', at + 1)) {
-    entries.push(block * BLOCK_ENTRIES + at)
+  for (let at = 0; at < BLOCK_ENTRIES; at += 1) {
+    if (((positions[at >> 3] ?? 0) & bitOf(at)) !== 0) entries.push(block * BLOCK_ENTRIES + at)
   }
   return entries
+}
+
+function bitOf(at: number): number {
+  return 0x80 >> (at & 7)
 }
 
 function toValue(name: SearchedField, text: string): string {
