@@ -15,7 +15,7 @@ import { tunnelBrokerCodec } from './tunnel-broker-codec.ts'
 const LOGS: readonly ReplicatedLog[] = ['identity', 'policy', 'tunnel-broker']
 
 export function createReplica(needs: ReplicaNeeds): Replica {
-  const { clients, now } = needs
+  const { clients } = needs
   const log = needs.log.child({ component: 'replica' })
   let identity: IdentityState = NO_IDENTITY
   let policy: PolicyState = NO_POLICY
@@ -26,10 +26,7 @@ export function createReplica(needs: ReplicaNeeds): Replica {
   let readers: readonly LogReader[] = []
   let leases: readonly Lease[] = []
   let wasValid = !needs.leases
-  const clock = createLeaseClock({
-    monotonic: () => performance.now(),
-    wall: () => now().getTime(),
-  })
+  const clock = createLeaseClock()
   const changed = createListeners<void>(log)
   const leaseChanged = createListeners<boolean>(log)
 

@@ -54,7 +54,6 @@ export type Replica = {
 export type ReplicaNeeds = {
   readonly clients: RpcClients
   readonly log: Log
-  readonly now: () => Date
   /** Whether to hold a lease on every log, as one must who decides requests. */
   readonly leases: boolean
 }

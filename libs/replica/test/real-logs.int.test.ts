@@ -99,7 +99,7 @@ async function openReplica(owners = addresses): Promise<Replica> {
     addresses: owners,
     log,
   })
-  const replica = createReplica({ clients, log, now: () => new Date(), leases: true })
+  const replica = createReplica({ clients, log, leases: true })
   closing.push(() => clients.close())
   closing.push(async () => await replica.stop())
   replica.start()

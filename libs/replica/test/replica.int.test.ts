@@ -12,7 +12,6 @@ const opened = (leases: boolean) =>
   createReplica({
     clients: logs.clients,
     log: memoryLog,
-    now: () => new Date(),
     leases,
   })
 

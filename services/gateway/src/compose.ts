@@ -57,7 +57,7 @@ export async function composeGateway(
   })
 
   const decider = createDecider()
-  const replica = createReplica({ clients, log, now, leases: true })
+  const replica = createReplica({ clients, log, leases: true })
   const sessionService = createSessionClient(clients)
   const sessions = createSessionDirectory({
     open: (userId, clusterId) => sessionService.open(userId, clusterId),

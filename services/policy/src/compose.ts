@@ -20,7 +20,7 @@ export async function composePolicy({
   log,
   now,
 }: PolicyRuntime): Promise<Composed> {
-  const replica = createReplica({ clients, log, now, leases: false })
+  const replica = createReplica({ clients, log, leases: false })
   const parties = createKnownParties(replica)
   const roles = createRoleRepository({ store, db })
   const grants = createGrantRepository({ store, db })

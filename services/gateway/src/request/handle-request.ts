@@ -43,9 +43,6 @@ export type RequestNeeds = {
   readonly log: Log
 }
 
-const ADMITTED = { outcome: 'admitted' } as const
-const REFUSED = { outcome: 'refused' } as const
-
 /** The way of a request: decide, record, send on, record what became of it. */
 export function createRequestHandler(needs: RequestNeeds): RequestHandler {
   return (request) => new RequestRun(request, needs).run()
@@ -91,8 +88,7 @@ class RequestRun implements ForwardListener {
     const admission = admit(this.#request.head, view, at)
     this.#admission = admission
     this.#positions = positions()
-    const outcome = 'admitted' in admission ? ADMITTED : REFUSED
-    signals.admissionSeconds.observe(outcome, (performance.now() - begunAtMs) / 1000)
+    signals.admissionSeconds.observe((performance.now() - begunAtMs) / 1000)
     if ('refusal' in admission) {
       if (!this.#looksAgain(admission.refusal)) this.#end(refused(admission.refusal))
       return
