@@ -38,6 +38,14 @@ test('after a standstill there is one tick, not one for each that was missed', a
   end()
 })
 
+test('who stands still while the timer is set is called at once', () => {
+  const setTimer = vi.spyOn(globalThis, 'setTimeout')
+  vi.spyOn(performance, 'now').mockReturnValueOnce(40).mockReturnValue(75)
+  const end = everyTick(50, () => undefined)
+  expect(setTimer.mock.calls.map(([, ms]) => ms)).toEqual([0])
+  end()
+})
+
 test('one that ends twice ends no other that waits for the same ticks', async () => {
   const calledAt: number[] = []
   const end = everyTick(50, () => undefined)

@@ -34,7 +34,8 @@ function begin(ms: number): Ticking {
   let timer: NodeJS.Timeout
 
   const wait = (): void => {
-    timer = setTimeout(tick, Math.ceil(nextAt - performance.now()))
+    // Whoever stood still since that was found is late already.
+    timer = setTimeout(tick, Math.max(0, Math.ceil(nextAt - performance.now())))
   }
   const tick = (): void => {
     // A timer may be early by a part of a millisecond, which makes no second tick of one.

@@ -54,7 +54,8 @@ export function streamExercises(protocol: 'websocket' | 'spdy'): readonly Kubect
             '--',
             'sh',
             '-c',
-            'tty >/dev/null && echo terminal; stty size; exit 3',
+            // The size comes on a stream of its own, which the shell may be ahead of.
+            'tty >/dev/null && echo terminal; until [ "$(stty size)" != "0 0" ]; do sleep 0.05; done; stty size; exit 3',
           ],
         }),
     },
