@@ -71,14 +71,19 @@ async function insertBlocks(
   tables: IndexTables,
 ): Promise<void> {
   const terms = termsOf(records)
+  // Bits in one run of bytes: as texts of an array most of the work would be to read them.
+  const positions = Buffer.concat(terms.map((term) => term.positions))
+  const each = sql.lit(BLOCK_ENTRIES / 8)
   await sql`
     insert into ${sql.table(tables.terms)} (name, value, block, positions)
-    select * from unnest(
+    select name, value, block, ('x' || encode(
+      substr(${positions}::bytea, (at - 1)::integer * ${each} + 1, ${each}), 'hex'
+    ))::bit(${sql.lit(BLOCK_ENTRIES)})
+    from unnest(
       ${terms.map(({ name }) => name)}::text[],
       ${terms.map(({ value }) => value)}::text[],
-      ${terms.map(({ block }) => block)}::bigint[],
-      ${terms.map(({ positions }) => `x${positions.toString('hex')}`)}::bit(${sql.lit(BLOCK_ENTRIES)})[]
-    )`.execute(db)
+      ${terms.map(({ block }) => block)}::bigint[]
+    ) with ordinality as term (name, value, block, at)`.execute(db)
   const spans = spansOf(records)
   await sql`
     insert into ${sql.table(tables.blocks)} (block, received_from, received_to)
