@@ -11,7 +11,7 @@ export {
   HEAD_BYTES_MAX,
   HeadError,
 } from './head-codec.ts'
-export { type HeaderLines, toHeaderLines } from './header-lines.ts'
+export { type HeaderLines, isFieldValue, toHeaderLines } from './header-lines.ts'
 export { headerName } from './header-names.ts'
 export { rememberTexts } from './known-texts.ts'
 export {

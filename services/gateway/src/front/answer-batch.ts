@@ -67,7 +67,9 @@ export class AnswerBatch {
     if (before !== undefined && (wanted <= before.length || before.length === BATCH_BYTES)) {
       return before
     }
-    const batch = wanted <= SMALL_BYTES ? Buffer.allocUnsafe(wanted) : batches.take()
+    // What comes bit by bit is not copied with every bit.
+    const room = Math.max(wanted, 2 * this.#used)
+    const batch = room <= SMALL_BYTES ? Buffer.allocUnsafe(room) : batches.take()
     before?.copy(batch, 0, 0, this.#used)
     this.#batch = batch
     return batch

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { expect, test } from 'vitest'
-import { HTTP1_LIMITS } from './http1-limits.ts'
+import { FRONT_LIMITS } from './front-limits.ts'
 import { answerTo, connect, echo, get, keeper, OK, post, settle } from './testing.ts'
 
 test('requests are answered one after the other, on one connection, in the order they came', async () => {
@@ -118,9 +118,9 @@ test('an upgrade that was refused is the last on its connection', async () => {
 test('what a client is late with ends its connection: a head, a body, the next request', async () => {
   const slowHead = connect(echo)
   await slowHead.send('GET / HTTP/1.1\r\nHo')
-  slowHead.pass(HTTP1_LIMITS.headMs - 1_000)
+  slowHead.pass(FRONT_LIMITS.headMs - 1_000)
   expect(await slowHead.send('st: h')).toBe('')
-  slowHead.pass(HTTP1_LIMITS.headMs + 1)
+  slowHead.pass(FRONT_LIMITS.headMs + 1)
   await settle()
   expect(slowHead.state.text).toMatch(/^HTTP\/1\.1 408 /)
   expect(slowHead.state.ended).toBe(true)
@@ -130,17 +130,17 @@ test('what a client is late with ends its connection: a head, a body, the next r
   await slowBody.send(post('/', 'Content-Length: 2\r\n', '{'))
   requests[0]?.listen(listener)
   await settle()
-  slowBody.pass(HTTP1_LIMITS.bodySilenceMs + 1)
+  slowBody.pass(FRONT_LIMITS.bodySilenceMs + 1)
   await settle()
   expect(slowBody.state.text).toMatch(/^HTTP\/1\.1 408 /)
   expect(heard).toEqual(['{', 'gone'])
 
   const idle = connect(echo)
   await idle.send(get('/'))
-  idle.pass(HTTP1_LIMITS.idleMs - 1_000)
+  idle.pass(FRONT_LIMITS.idleMs - 1_000)
   await settle()
   expect(idle.state.ended).toBe(false)
-  idle.pass(HTTP1_LIMITS.idleMs + 1)
+  idle.pass(FRONT_LIMITS.idleMs + 1)
   await settle()
   expect([idle.state.ended, idle.state.text]).toEqual([true, answerTo('GET /')])
 
@@ -148,7 +148,7 @@ test('what a client is late with ends its connection: a head, a body, the next r
   lingering.client.on('end', () => lingering.client.write('still here'))
   await lingering.send(get('/', 'Connection: close\r\n'))
   expect(lingering.state.closed).toBe(false)
-  lingering.pass(HTTP1_LIMITS.lingerMs + 1)
+  lingering.pass(FRONT_LIMITS.lingerMs + 1)
   await settle()
   expect(lingering.state.closed).toBe(true)
 })
@@ -158,7 +158,7 @@ test('what runs is waited for however long it takes', async () => {
   const { send, pass, state } = connect(handle)
   await send(get('/watch'))
   requests[0]?.respond(OK)
-  pass(100 * HTTP1_LIMITS.ageMs)
+  pass(100 * FRONT_LIMITS.ageMs)
   await settle()
   expect([state.closed, state.ended]).toEqual([false, false])
 })

@@ -6,9 +6,9 @@ import {
   RequestReader,
 } from '@postern/kube-http'
 import type { RequestHandler } from './front-interface.ts'
+import type { FrontLimits } from './front-limits.ts'
 import { CONTINUE } from './http1-answer.ts'
 import { type ExchangeHost, Http1Exchange } from './http1-exchange.ts'
-import type { Http1Limits } from './http1-limits.ts'
 import { writeRefusal } from './http1-refusal.ts'
 import type { Peer } from './peer.ts'
 import { type ByteTaker, ReadAhead } from './read-ahead.ts'
@@ -38,7 +38,7 @@ export type Http1Needs = {
   readonly isDraining: () => boolean
   readonly flushSoon: (exchange: Http1Exchange) => void
   readonly headBudget: HeadBudget
-  readonly limits: Http1Limits
+  readonly limits: FrontLimits
 }
 
 /** A body so short is read and dropped when nobody wants it. */

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { ResponseHead } from '@postern/kube-http'
 import { expect, test } from 'vitest'
-import { HTTP1_LIMITS } from './http1-limits.ts'
+import { FRONT_LIMITS } from './front-limits.ts'
 import { connect, get, keeper, OK, post, settle } from './testing.ts'
 
 test.each([
@@ -112,7 +112,7 @@ test.each([
   // What is said now is said to nobody.
   expect(requests[0]?.write(Buffer.from('x'))).toBe(true)
   requests[0]?.end()
-  pass(HTTP1_LIMITS.idleMs + 1)
+  pass(FRONT_LIMITS.idleMs + 1)
   await settle()
   expect(state.closed).toBe(true)
 })

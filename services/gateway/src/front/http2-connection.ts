@@ -1,65 +1,552 @@
-import { constants, performServerHandshake, type ServerHttp2Session } from 'node:http2'
 import type { Duplex } from 'node:stream'
+import type { HeadBudget } from '@postern/kube-http'
+import { giveUp, Roster } from '@postern/mux'
+import { FieldCodingError, FieldDecoder, type FieldLine } from '../http2/field-decoder.ts'
+import { NO_TABLE } from '../http2/field-encoder.ts'
+import {
+  ErrorCode,
+  encodeGoAway,
+  encodePingAck,
+  encodeReset,
+  encodeSettings,
+  encodeWindowUpdate,
+  Flag,
+  FRAME_BYTES_LIMIT,
+  FRAME_BYTES_MAX,
+  FRAME_HEADER_BYTES,
+  FrameType,
+  Http2Error,
+  INITIAL_WINDOW_BYTES,
+  SETTINGS_ACK,
+  Setting,
+  STREAM_ID_MAX,
+  WINDOW_BYTES_MAX,
+  writeFrameHeader,
+} from '../http2/frame.ts'
+import { FrameReader, type FrameSink } from '../http2/frame-reader.ts'
+import { createTokenBucket, type TokenBucket } from '../limits/token-bucket.ts'
+import { AnswerBatch } from './answer-batch.ts'
 import type { RequestHandler } from './front-interface.ts'
-import { Http2Exchange, parseHttp2Head, refuseStream } from './http2-exchange.ts'
+import type { FrontLimits } from './front-limits.ts'
+import { Http2Exchange } from './http2-exchange.ts'
+import { areTrailers, Http2HeadReader } from './http2-head.ts'
+import { Http2Stream, RECEIVE_WINDOW_BYTES, type StreamHost } from './http2-stream.ts'
 import type { Peer } from './peer.ts'
 
-const HEADER_BYTES_MAX = 1024 * 1024
-const STREAMS_PER_CONNECTION = 500
-const STREAM_ID_MAX = 2 ** 31 - 1
+/*
+ * One connection of a client that speaks HTTP/2 (RFC 9113).
+ *
+ *   open ── GOAWAY of ours ──▶ last streams ── the last has ended ──▶ closing ──▶ closed
+ *   open or last streams ── an error of the connection ──▶ closing
+ *
+ * - Streams are opened in the order of their ids (5.1.1), so many at once (5.1.2); more are refused, and
+ *   nothing was done with them.
+ * - What breaks a stream resets it alone; what breaks the connection ends it with a reason (5.4).
+ * - What costs us work and gives the client no answer (resets, pings, settings, frames of nothing) is
+ *   bounded for each connection (10.5): no flood of it is cheaper for its sender than requests are.
+ * - What goes out waits for the end of a turn of the event loop: one write for all streams.
+ * - A connection ends in two steps: our end is closed behind the last frame, and what still comes is
+ *   dropped for a while, or the client would lose the answers to a reset.
+ */
 
-export type Http2Connection = {
-  /** RFC 9113, 6.8: a first GOAWAY that refuses nothing, so that no request under way is lost to it. */
-  announceEnd(): void
-  /** Takes no new streams, and closes once the last one has ended. */
-  close(): void
-  destroy(): void
+export type Http2Needs = {
+  readonly handle: RequestHandler
+  readonly onMalformed: (remoteAddress: string, problem: string) => void
+  readonly onClosed: (connection: Http2Connection) => void
+  readonly flushSoon: (connection: Http2Connection) => void
+  readonly headBudget: HeadBudget
+  readonly limits: FrontLimits
 }
 
-/** Serves a connection whose ALPN protocol is h2. */
-export function serveHttp2(
-  socket: Duplex,
-  peer: Peer,
-  needs: {
-    readonly handle: RequestHandler
-    readonly onMalformed: (remoteAddress: string, problem: string) => void
-    readonly onClosed: (connection: Http2Connection) => void
-    readonly ageMs: number
-  },
-): Http2Connection {
-  const session: ServerHttp2Session = performServerHandshake(socket, {
-    maxSessionMemory: 64,
-    maxHeaderListPairs: 1_000,
-    settings: {
-      maxConcurrentStreams: STREAMS_PER_CONNECTION,
-      maxHeaderListSize: HEADER_BYTES_MAX,
-      initialWindowSize: 256 * 1024,
-      enablePush: false,
-    },
+const STREAMS_MAX = 500
+/** As kube-apiserver. */
+const FIELD_LIST_BYTES_MAX = 1024 * 1024
+const FIELD_LINES_MAX = 1_000
+/** What a table of fields holds as long as nobody says otherwise (RFC 7541, 4.2; RFC 9113, 6.5.2). */
+const FIELD_TABLE_BYTES = 4_096
+/** What all bodies of a connection may have before they are taken. */
+const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024
+/** A frame of a body and its header fill a TLS record. */
+const DATA_BYTES_MAX = FRAME_BYTES_MAX - FRAME_HEADER_BYTES
+/** Five hundred watches may end at once. */
+const NUISANCES = { perSecond: 100, burst: 2_000 }
+/** Of streams that were reset here, so many are known again. */
+const RESETS_KEPT = 256
+const NOTHING = Buffer.alloc(0)
+
+const SETTINGS = encodeSettings([
+  [Setting.MAX_CONCURRENT_STREAMS, STREAMS_MAX],
+  [Setting.INITIAL_WINDOW_SIZE, RECEIVE_WINDOW_BYTES],
+  [Setting.MAX_HEADER_LIST_SIZE, FIELD_LIST_BYTES_MAX],
+])
+
+export class Http2Connection implements StreamHost, FrameSink {
+  readonly #socket: Duplex
+  readonly #peer: Peer
+  readonly #needs: Http2Needs
+  readonly #reader: FrameReader
+  readonly #fields = new FieldDecoder({
+    tableBytes: FIELD_TABLE_BYTES,
+    listBytesMax: FIELD_LIST_BYTES_MAX,
+    linesMax: FIELD_LINES_MAX,
   })
-  const connection: Http2Connection = {
-    announceEnd() {
-      if (!session.destroyed) session.goaway(constants.NGHTTP2_NO_ERROR, STREAM_ID_MAX)
-    },
-    close: () => session.close(),
-    destroy: () => session.destroy(),
+  readonly #heads: Http2HeadReader
+  readonly #bornAt = Date.now()
+  readonly #nuisances: TokenBucket = createTokenBucket(NUISANCES)
+  readonly #batch: AnswerBatch
+  readonly #frameHeader = Buffer.alloc(FRAME_HEADER_BYTES)
+  #phase: 'open' | 'last streams' | 'closing' = 'open'
+  /** A preface or a field block has begun then, and is not whole. */
+  #withinSinceMs: number | undefined
+  /** Where nothing runs, or while it closes: until then. */
+  #deadlineAt: number
+  #isEnded = false
+  readonly #streams = new Roster<Http2Stream>()
+  #lastStreamId = 0
+  /** Streams with more than this are not begun any more. */
+  #lastStreamIdMax = STREAM_ID_MAX
+  /** The streams that were reset here last, and how many there were. */
+  readonly #resetLast: number[] = []
+  #resets = 0
+  /** Have something to send, in the order of their turns. */
+  #waiting: Http2Stream[] = []
+  /** Their last frame waits for the next write. */
+  #out: Http2Stream[] = []
+  #isFlushing = false
+  #saysNoTable = true
+  // What the client takes.
+  #sendWindow = INITIAL_WINDOW_BYTES
+  #streamSendWindow = INITIAL_WINDOW_BYTES
+  #frameBytesMax = FRAME_BYTES_MAX
+  // What we take of all bodies together.
+  #receiveWindow = CONNECTION_WINDOW_BYTES
+  #takenBytes = 0
+
+  constructor(socket: Duplex, peer: Peer, needs: Http2Needs) {
+    this.#socket = socket
+    this.#peer = peer
+    this.#needs = needs
+    this.#reader = new FrameReader(this, needs.headBudget)
+    this.#heads = new Http2HeadReader(peer)
+    this.#batch = new AnswerBatch(socket)
+    this.#withinSinceMs = this.#bornAt
+    this.#deadlineAt = this.#bornAt + needs.limits.idleMs
+    socket.on('data', this.#onBytes)
+    socket.on('drain', () => this.#drain())
+    socket.on('end', () => this.#onEnd())
+    socket.on('error', ignore)
+    socket.on('close', () => this.#onClose())
+    this.#control(SETTINGS)
+    const more = CONNECTION_WINDOW_BYTES - INITIAL_WINDOW_BYTES
+    this.#control(encodeWindowUpdate(0, more))
   }
-  const tooOld = setTimeout(() => session.close(), needs.ageMs)
-  tooOld.unref()
-  session.on('close', () => {
-    clearTimeout(tooOld)
-    needs.onClosed(connection)
-  })
-  session.on('error', () => session.destroy())
-  session.on('stream', (stream, _headers, flags, rawHeaders) => {
-    const parsed = parseHttp2Head(rawHeaders, peer)
-    if ('error' in parsed) {
-      needs.onMalformed(peer.remoteAddress, parsed.error)
-      refuseStream(stream, parsed.status, parsed.error)
-    } else {
-      const hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0
-      needs.handle(new Http2Exchange(parsed.head, stream, { hasBody }))
+
+  /** RFC 9113, 6.8: a first GOAWAY that refuses nothing, so that no request under way is lost to it. */
+  announceEnd(): void {
+    if (this.#phase === 'open') this.#control(encodeGoAway(STREAM_ID_MAX, ErrorCode.NO_ERROR, ''))
+  }
+
+  /** Takes no new streams, and closes once the last one has ended. */
+  close(): void {
+    if (this.#phase !== 'open') return
+    this.#phase = 'last streams'
+    this.#lastStreamIdMax = this.#lastStreamId
+    this.#control(encodeGoAway(this.#lastStreamId, ErrorCode.NO_ERROR, ''))
+    this.#closeIfOver()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  /** Called now and then. */
+  checkDeadline(nowMs: number): void {
+    if (this.#phase === 'closing') {
+      if (nowMs >= this.#deadlineAt) this.destroy()
+      return
     }
-  })
-  return connection
+    const { headMs, ageMs } = this.#needs.limits
+    if (nowMs - (this.#withinSinceMs ?? nowMs) > headMs) {
+      this.#fail(ErrorCode.ENHANCE_YOUR_CALM, 'a request came too slowly')
+    } else if (nowMs >= this.#deadlineAt || nowMs - this.#bornAt > ageMs) {
+      this.close()
+    }
+  }
+
+  /** Writes what was said. */
+  flush(): void {
+    this.#isFlushing = false
+    if (this.#isEnded) return
+    const out = this.#out
+    if (out.length === 0) {
+      this.#batch.flush()
+      return
+    }
+    this.#out = []
+    this.#batch.flush(() => {
+      for (const stream of out) {
+        // What was on its way when the connection broke is called back like the rest.
+        if (this.#socket.destroyed) stream.onGone()
+        else stream.onWritten()
+      }
+    })
+  }
+
+  // What streams ask for.
+
+  get isFree(): boolean {
+    return !this.#socket.writableNeedDrain
+  }
+
+  get dataBytesMax(): number {
+    return Math.min(this.#sendWindow, this.#frameBytesMax, DATA_BYTES_MAX)
+  }
+
+  sendFields(streamId: number, block: string, isEnd: boolean): void {
+    const whole = this.#saysNoTable ? NO_TABLE + block : block
+    this.#saysNoTable = false
+    const endFlag = isEnd ? Flag.END_STREAM : Flag.NONE
+    let type: number = FrameType.HEADERS
+    for (let at = 0; at < whole.length; at += this.#frameBytesMax) {
+      const fragment = whole.slice(at, at + this.#frameBytesMax)
+      const isLast = at + fragment.length === whole.length
+      const flags =
+        (isLast ? Flag.END_HEADERS : Flag.NONE) | (type === FrameType.HEADERS ? endFlag : Flag.NONE)
+      this.#frame(type, flags, streamId, fragment)
+      type = FrameType.CONTINUATION
+    }
+  }
+
+  sendData(streamId: number, data: Buffer, isEnd: boolean): void {
+    this.#sendWindow -= data.length
+    this.#frame(FrameType.DATA, isEnd ? Flag.END_STREAM : Flag.NONE, streamId, data)
+  }
+
+  sendReset(streamId: number, code: number): void {
+    this.#resetLast[this.#resets % RESETS_KEPT] = streamId
+    this.#resets += 1
+    this.#control(encodeReset(streamId, code))
+  }
+
+  waits(stream: Http2Stream): void {
+    if (stream.isWaiting) return
+    stream.isWaiting = true
+    this.#waiting.push(stream)
+  }
+
+  taken(stream: Http2Stream | undefined, bytes: number): void {
+    this.#takenBytes += bytes
+    if (this.#takenBytes >= CONNECTION_WINDOW_BYTES / 4) {
+      this.#receiveWindow += this.#takenBytes
+      this.#control(encodeWindowUpdate(0, this.#takenBytes))
+      this.#takenBytes = 0
+    }
+    if (stream === undefined || stream.isWhole || stream.gone) return
+    const taken = stream.takenBytes
+    if (taken < RECEIVE_WINDOW_BYTES / 4) return
+    stream.credited(taken)
+    this.#control(encodeWindowUpdate(stream.id, taken))
+  }
+
+  isOut(stream: Http2Stream): void {
+    this.#out.push(stream)
+    this.#flushSoon()
+  }
+
+  leave(stream: Http2Stream): void {
+    if (!this.#streams.remove(stream.seat, stream)) return
+    const turn = stream.isWaiting ? this.#waiting.indexOf(stream) : -1
+    if (turn >= 0) this.#waiting.splice(turn, 1)
+    if (this.#streams.size > 0 || this.#phase === 'closing') return
+    this.#deadlineAt = Date.now() + this.#needs.limits.idleMs
+    this.#closeIfOver()
+  }
+
+  // What the client does.
+
+  readonly #onBytes = (chunk: Buffer): void => {
+    if (this.#phase === 'closing') return
+    try {
+      this.#reader.push(chunk)
+    } catch (error) {
+      if (!(error instanceof Http2Error)) throw error
+      this.#fail(error.code, error.message)
+    }
+    if (this.#reader.isWithinHead) this.#withinSinceMs ??= Date.now()
+    else this.#withinSinceMs = undefined
+    giveUp(chunk, this.#socket)
+  }
+
+  stopped(): boolean {
+    return this.#phase === 'closing'
+  }
+
+  onFields(streamId: number, block: Buffer, isEnd: boolean): void {
+    this.#withinSinceMs = undefined
+    // Also of what is not looked at: or the tables of both sides would differ (RFC 9113, 4.3).
+    const fields = this.#decode(block)
+    if (streamId > this.#lastStreamIdMax) return
+    if (streamId % 2 === 0) {
+      this.#fail(ErrorCode.PROTOCOL_ERROR, 'a client opens streams with odd ids')
+    } else if (streamId <= this.#lastStreamId) {
+      this.#onTrailers(streamId, fields, isEnd)
+    } else {
+      this.#lastStreamId = streamId
+      if (this.#streams.size < STREAMS_MAX) this.#onRequest(streamId, fields, isEnd)
+      else this.#resetStream(streamId, ErrorCode.REFUSED_STREAM)
+    }
+  }
+
+  onData(streamId: number, bytes: Buffer, windowBytes: number, isEnd: boolean): void {
+    this.#receiveWindow -= windowBytes
+    if (this.#receiveWindow < 0) {
+      this.#fail(ErrorCode.FLOW_CONTROL_ERROR, 'more bytes than the window of the connection takes')
+      return
+    }
+    if (bytes.length === 0 && !isEnd) this.onIdleFrame()
+    const stream = this.#streamOf(streamId)
+    const flaw = stream?.onData(bytes, windowBytes, isEnd)
+    if (stream !== undefined && flaw === undefined) return
+    // It is for nobody.
+    this.taken(undefined, windowBytes)
+    if (stream !== undefined && flaw !== undefined) this.#break(stream, flaw)
+    else if (this.#isIdle(streamId)) this.#fail(ErrorCode.PROTOCOL_ERROR, 'DATA before HEADERS')
+    else if (!this.#isOnItsWay(streamId)) this.#resetStream(streamId, ErrorCode.STREAM_CLOSED)
+  }
+
+  onReset(streamId: number): void {
+    if (this.#isIdle(streamId)) {
+      this.#fail(ErrorCode.PROTOCOL_ERROR, 'a stream is reset that was never opened')
+      return
+    }
+    this.onIdleFrame()
+    this.#streamOf(streamId)?.onGone()
+  }
+
+  onSettings(settings: Iterable<readonly [id: number, value: number]>): void {
+    this.onIdleFrame()
+    for (const [id, value] of settings) this.#onSetting(id, value)
+    this.#control(SETTINGS_ACK)
+    this.#drain()
+  }
+
+  onPing(payload: Buffer): void {
+    this.onIdleFrame()
+    this.#control(encodePingAck(payload))
+  }
+
+  onWindowUpdate(streamId: number, bytes: number): void {
+    if (streamId === 0) {
+      this.#sendWindow += bytes
+      if (bytes === 0) this.#fail(ErrorCode.PROTOCOL_ERROR, 'no credit at all')
+      else if (this.#sendWindow > WINDOW_BYTES_MAX) {
+        this.#fail(ErrorCode.FLOW_CONTROL_ERROR, 'more credit than a window can have')
+      } else this.#drain()
+      return
+    }
+    if (this.#isIdle(streamId)) {
+      this.#fail(ErrorCode.PROTOCOL_ERROR, 'credit for a stream that was never opened')
+      return
+    }
+    const stream = this.#streamOf(streamId)
+    if (stream === undefined) return
+    if (bytes === 0) this.#break(stream, ErrorCode.PROTOCOL_ERROR)
+    else if (!stream.addSendWindow(bytes)) this.#break(stream, ErrorCode.FLOW_CONTROL_ERROR)
+    else if (stream.isWaiting) stream.drain()
+  }
+
+  onIdleFrame(): void {
+    if (this.#nuisances.take(Date.now())) return
+    this.#fail(ErrorCode.ENHANCE_YOUR_CALM, 'too many frames that ask for nothing')
+  }
+
+  #decode(block: Buffer): FieldLine[] | undefined {
+    try {
+      return this.#fields.decode(block)
+    } catch (error) {
+      if (!(error instanceof FieldCodingError)) throw error
+      throw new Http2Error(ErrorCode.COMPRESSION_ERROR, error.message)
+    }
+  }
+
+  #onRequest(streamId: number, fields: FieldLine[] | undefined, isWhole: boolean): void {
+    if (fields === undefined) {
+      this.#refuse(streamId, isWhole, { status: 431, problem: 'the header lines are too large' })
+      return
+    }
+    const read = this.#heads.read(fields, isWhole)
+    if ('malformed' in read) {
+      this.#needs.onMalformed(this.#peer.remoteAddress, `${read.malformed} is malformed`)
+      this.#resetStream(streamId, ErrorCode.PROTOCOL_ERROR)
+      return
+    }
+    if ('problem' in read) {
+      this.#refuse(streamId, isWhole, read)
+      return
+    }
+    const { head, bodyBytes } = read
+    const stream = this.#openStream(streamId, isWhole, bodyBytes)
+    this.#needs.handle(new Http2Exchange(head, stream, () => this.close()))
+  }
+
+  /** Answers without looking further: the head itself is wrong. */
+  #refuse(streamId: number, isWhole: boolean, why: { status: number; problem: string }): void {
+    this.#needs.onMalformed(this.#peer.remoteAddress, why.problem)
+    this.onIdleFrame()
+    if (this.#phase === 'closing') return
+    const stream = this.#openStream(streamId, isWhole, undefined)
+    const text = Buffer.from(why.problem)
+    const headers = [
+      ['content-type', 'text/plain; charset=utf-8'],
+      ['x-content-type-options', 'nosniff'],
+      ['content-length', String(text.length)],
+    ] as const
+    stream.respond('GET', { status: why.status, headers })
+    stream.write(text)
+    stream.end()
+  }
+
+  #openStream(id: number, isWhole: boolean, bodyBytes: number | undefined): Http2Stream {
+    const facts = { isWhole, bodyBytes, sendWindow: this.#streamSendWindow }
+    const stream = new Http2Stream(id, this, facts)
+    stream.seat = this.#streams.add(stream)
+    this.#deadlineAt = Number.POSITIVE_INFINITY
+    return stream
+  }
+
+  #onTrailers(streamId: number, fields: FieldLine[] | undefined, isEnd: boolean): void {
+    const stream = this.#streamOf(streamId)
+    if (stream === undefined) {
+      if (this.#isOnItsWay(streamId)) return
+      this.#fail(ErrorCode.STREAM_CLOSED, 'HEADERS on a stream that is closed')
+      return
+    }
+    const isTrailers = isEnd && fields !== undefined && areTrailers(fields)
+    const flaw = isTrailers ? stream.onData(NOTHING, 0, true) : ErrorCode.PROTOCOL_ERROR
+    if (flaw !== undefined) this.#break(stream, flaw)
+  }
+
+  /** The client has broken it: whoever answers it is told that the client is gone. */
+  #break(stream: Http2Stream, code: number): void {
+    stream.onGone()
+    this.#resetStream(stream.id, code)
+  }
+
+  /** A client can have us reset as cheaply as it resets itself (RFC 9113, 10.5). */
+  #resetStream(streamId: number, code: number): void {
+    this.onIdleFrame()
+    if (this.#phase !== 'closing') this.sendReset(streamId, code)
+  }
+
+  #onSetting(id: number, value: number): void {
+    if (id === Setting.ENABLE_PUSH && value > 1) {
+      throw new Http2Error(ErrorCode.PROTOCOL_ERROR, 'a switch is 0 or 1')
+    } else if (id === Setting.INITIAL_WINDOW_SIZE) {
+      if (value > WINDOW_BYTES_MAX) {
+        throw new Http2Error(ErrorCode.FLOW_CONTROL_ERROR, 'a window of more than it can be')
+      }
+      const more = value - this.#streamSendWindow
+      this.#streamSendWindow = value
+      for (const [, stream] of this.#streams) {
+        if (stream.addSendWindow(more)) continue
+        throw new Http2Error(ErrorCode.FLOW_CONTROL_ERROR, 'a window of more than it can be')
+      }
+    } else if (id === Setting.MAX_FRAME_SIZE) {
+      if (value < FRAME_BYTES_MAX || value > FRAME_BYTES_LIMIT) {
+        throw new Http2Error(ErrorCode.PROTOCOL_ERROR, 'a frame size that cannot be')
+      }
+      this.#frameBytesMax = value
+    }
+  }
+
+  /** Of so few the one is found at once; a Map would keep what has left (roster.ts). */
+  #streamOf(id: number): Http2Stream | undefined {
+    const streams = this.#streams
+    for (let seat = 0; seat < streams.seats; seat += 1) {
+      const stream = streams.at(seat)
+      if (stream?.id === id) return stream
+    }
+    return undefined
+  }
+
+  /** Nobody has opened it yet (RFC 9113, 5.1). */
+  #isIdle(streamId: number): boolean {
+    if (streamId % 2 === 0) return true
+    return streamId > this.#lastStreamId && streamId <= this.#lastStreamIdMax
+  }
+
+  /** Its client may have sent it before it knew that the stream is reset, or that no more are begun (5.1, 6.8). */
+  #isOnItsWay(streamId: number): boolean {
+    return streamId > this.#lastStreamIdMax || this.#resetLast.includes(streamId)
+  }
+
+  #drain(): void {
+    const waiting = this.#waiting
+    if (waiting.length === 0) return
+    this.#waiting = []
+    for (const stream of waiting) {
+      stream.isWaiting = false
+      stream.drain()
+    }
+  }
+
+  #frame(type: number, flags: number, streamId: number, payload: Buffer | string): void {
+    if (this.#isEnded) return
+    this.#batch.expect(FRAME_HEADER_BYTES + payload.length)
+    writeFrameHeader(this.#frameHeader, { length: payload.length, type, flags, streamId })
+    this.#batch.add(this.#frameHeader)
+    if (payload.length > 0) this.#batch.add(payload)
+    this.#flushSoon()
+  }
+
+  #control(frame: Buffer): void {
+    if (this.#isEnded) return
+    this.#batch.add(frame)
+    this.#flushSoon()
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushing) return
+    this.#isFlushing = true
+    this.#needs.flushSoon(this)
+  }
+
+  #fail(code: number, problem: string): void {
+    if (this.#phase === 'closing') return
+    this.#needs.onMalformed(this.#peer.remoteAddress, problem)
+    this.#control(encodeGoAway(this.#lastStreamId, code, problem))
+    this.#end()
+    for (const [, stream] of this.#streams) stream.onGone()
+  }
+
+  #closeIfOver(): void {
+    if (this.#phase === 'last streams' && this.#streams.size === 0) this.#end()
+  }
+
+  #end(): void {
+    this.#phase = 'closing'
+    this.#reader.close()
+    this.#deadlineAt = Date.now() + this.#needs.limits.idleMs
+    this.flush()
+    this.#isEnded = true
+    this.#socket.end(() => {
+      this.#deadlineAt = Date.now() + this.#needs.limits.lingerMs
+    })
+  }
+
+  /** A client that closes its end is gone, with all that ran for it. */
+  #onEnd(): void {
+    if (this.#phase !== 'closing') this.#end()
+    for (const [, stream] of this.#streams) stream.onGone()
+  }
+
+  #onClose(): void {
+    this.#phase = 'closing'
+    this.#reader.close()
+    for (const [, stream] of this.#streams) stream.onGone()
+    this.#needs.onClosed(this)
+  }
 }
+
+/** `close` follows and says all there is to say. */
+function ignore(): void {}

@@ -2,13 +2,13 @@ import { type Duplex, duplexPair } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { ResponseHead } from '@postern/kube-http'
 import type { ClientListener, FrontRequest, RequestHandler } from './front-interface.ts'
+import { FRONT_LIMITS, type FrontLimits } from './front-limits.ts'
 import { Http1Connection } from './http1-connection.ts'
-import { HTTP1_LIMITS, type Http1Limits } from './http1-limits.ts'
 
 export const OK: ResponseHead = { status: 200, headers: [['Date', 'today']] }
 
 /** A client and the connection that serves it, joined in memory. */
-export function connect(handle: RequestHandler, limits: Http1Limits = HTTP1_LIMITS) {
+export function connect(handle: RequestHandler, limits: FrontLimits = FRONT_LIMITS) {
   const [client, server]: Duplex[] = duplexPair()
   if (client === undefined || server === undefined) throw new Error('duplexPair made no pair')
   const malformed: string[] = []

@@ -1,10 +1,9 @@
 import { createServer, type TLSSocket } from 'node:tls'
 import type { HeadBudget } from '@postern/kube-http'
 import type { Front, RequestHandler, ServingCertificate } from './front-interface.ts'
+import { FRONT_LIMITS } from './front-limits.ts'
 import { Http1Connection, type Http1Needs } from './http1-connection.ts'
-import type { Http1Exchange } from './http1-exchange.ts'
-import { HTTP1_LIMITS } from './http1-limits.ts'
-import { type Http2Connection, serveHttp2 } from './http2-connection.ts'
+import { Http2Connection, type Http2Needs } from './http2-connection.ts'
 import { peerOf } from './peer.ts'
 
 const HANDSHAKE_TIMEOUT_MS = 10_000
@@ -30,17 +29,17 @@ export function createTlsFront(settings: {
   const http2 = new Set<Http2Connection>()
   const headBudget: HeadBudget = { bytesLeft: HEAD_BUDGET_BYTES }
   let draining = false
-  let unflushed: Http1Exchange[] = []
+  let unflushed: { flush(): void }[] = []
 
   /** What is written in one turn of the event loop goes out together, for however many clients. */
-  function flushSoon(exchange: Http1Exchange): void {
-    if (unflushed.push(exchange) === 1) setImmediate(flushAll)
+  function flushSoon(written: { flush(): void }): void {
+    if (unflushed.push(written) === 1) setImmediate(flushAll)
   }
 
   function flushAll(): void {
     const due = unflushed
     unflushed = []
-    for (const exchange of due) exchange.flush()
+    for (const written of due) written.flush()
   }
 
   const server = createServer({
@@ -60,8 +59,13 @@ export function createTlsFront(settings: {
   server.on('secureConnection', (socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
-    if (socket.alpnProtocol === 'h2') serveAsHttp2(socket)
-    else http1.add(new Http1Connection(socket, peerOf(socket), http1Needs))
+    if (socket.alpnProtocol === 'h2') {
+      const connection = new Http2Connection(socket, peerOf(socket), http2Needs)
+      http2.add(connection)
+      if (draining) connection.close()
+    } else {
+      http1.add(new Http1Connection(socket, peerOf(socket), http1Needs))
+    }
   })
 
   const http1Needs: Http1Needs = {
@@ -71,26 +75,23 @@ export function createTlsFront(settings: {
     isDraining: () => draining,
     flushSoon,
     headBudget,
-    limits: HTTP1_LIMITS,
+    limits: FRONT_LIMITS,
   }
 
-  function serveAsHttp2(socket: TLSSocket): void {
-    socket.on('error', () => socket.destroy())
-    socket.on('end', () => socket.end())
-    const connection = serveHttp2(socket, peerOf(socket), {
-      handle,
-      onMalformed,
-      onClosed: (closed) => http2.delete(closed),
-      ageMs: HTTP1_LIMITS.ageMs,
-    })
-    http2.add(connection)
-    if (draining) connection.close()
+  const http2Needs: Http2Needs = {
+    handle,
+    onMalformed,
+    onClosed: (closed) => http2.delete(closed),
+    flushSoon,
+    headBudget,
+    limits: FRONT_LIMITS,
   }
 
   // One look at all of them costs less than a timer for each.
   const sweep = setInterval(() => {
     const nowMs = Date.now()
     for (const connection of http1) connection.checkDeadline(nowMs)
+    for (const connection of http2) connection.checkDeadline(nowMs)
   }, SWEEP_MS)
   sweep.unref()
 

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { createDecider, nextChangeAt } from '@postern/access'
 import { createTestAuthority } from '@postern/pki/testing'
@@ -185,6 +186,8 @@ export type Gateway = Awaited<ReturnType<typeof startGateway>>
 
 async function readRecords(spool: Spool) {
   const records: AuditEvent[] = []
+  // An outcome is noted once the answer is written: its client may have it some turns of the event loop before.
+  for (let turns = 0; turns < 8; turns += 1) await turn()
   // What was noted just now is on its way to the disk.
   await spool.append('{"kind":"Marker"}')
   for (;;) {

@@ -1,17 +1,17 @@
-/** What a connection of HTTP/1.1 is given time for. */
-export type Http1Limits = {
+/** What a connection of a client is given time for. */
+export type FrontLimits = {
   readonly headMs: number
   /** Above Go's idle pool of 90 s, so that the client closes first and no request meets a reset. */
   readonly idleMs: number
   /** Then clients connect anew: to new gateways too, and with whatever TLS state is current. */
   readonly ageMs: number
-  /** A body that is wanted may be silent so long. */
+  /** Over HTTP/1.1: a body that is wanted may be silent so long. */
   readonly bodySilenceMs: number
   /** How long a client has to close its end. */
   readonly lingerMs: number
 }
 
-export const HTTP1_LIMITS: Http1Limits = {
+export const FRONT_LIMITS: FrontLimits = {
   headMs: 32_000,
   idleMs: 120_000,
   ageMs: 60 * 60_000,

@@ -1,0 +1,346 @@
+import { headerName, type ResponseHead } from '@postern/kube-http'
+import { encodeField, encodeStatus } from '../http2/field-encoder.ts'
+import { ErrorCode, WINDOW_BYTES_MAX } from '../http2/frame.ts'
+import type { ClientListener } from './front-interface.ts'
+import { httpDate } from './http-date.ts'
+import { framingOf } from './http1-answer.ts'
+
+/*
+ * One stream of a connection (RFC 9113, 5.1): a request, and its answer.
+ *
+ *   the request   coming ── END_STREAM ──▶ whole
+ *   the answer    none ── head ──▶ body ── END_STREAM ──▶ out
+ *   either        ── reset by one side, or the connection is lost ──▶ gone
+ *
+ * - Of a body that nobody takes yet, as much is kept as its window lets the client send: the window
+ *   opens with what was taken (6.9).
+ * - An answer goes out as far as the windows and the socket let it; the rest is kept, and whoever writes
+ *   is asked to wait.
+ * - An answer whose length was said ends with its last byte, one without a body with its head.
+ * - A body that its answer did not wait for is asked for no more (8.1), and what still comes is dropped.
+ */
+
+/** What a client may send of a body before somebody takes it. */
+export const RECEIVE_WINDOW_BYTES = 256 * 1024
+const NOTHING = Buffer.alloc(0)
+
+/** What a stream needs of its connection. */
+export type StreamHost = {
+  /** Bytes of an answer may go out: the socket takes more, and nobody has waited longer. */
+  readonly isFree: boolean
+  /** How much of a body may go out next, in one frame. */
+  readonly dataBytesMax: number
+  sendFields(streamId: number, block: string, isEnd: boolean): void
+  sendData(streamId: number, data: Buffer, isEnd: boolean): void
+  sendReset(streamId: number, code: number): void
+  /** Something waits to be sent. */
+  waits(stream: Http2Stream): void
+  /** So much of what came was taken, or dropped. */
+  taken(stream: Http2Stream | undefined, bytes: number): void
+  /** Its last frame waits for the next write, behind which `written` is called. */
+  isOut(stream: Http2Stream): void
+  /** No frame of it means anything any more. */
+  leave(stream: Http2Stream): void
+}
+
+export class Http2Stream {
+  readonly id: number
+  /** Its place among those of the connection. */
+  seat = 0
+  isWaiting = false
+  readonly #host: StreamHost
+  #listener: ClientListener | undefined
+  #isGone = false
+
+  // The request.
+  #isWhole: boolean
+  #saidWhole = false
+  /** What is still to come, where its length was said. */
+  #bodyLeft: number | undefined
+  #isPaused = true
+  #unread: Buffer[] = []
+  #receiveWindow = RECEIVE_WINDOW_BYTES
+  /** Taken, and not yet said to the client. */
+  takenBytes = 0
+
+  // The answer.
+  #responded = false
+  #isOut = false
+  #isEnded = false
+  #hasBody = true
+  /** Of an answer whose length was said: what is still to be sent. */
+  #owedBytes: number | undefined
+  #block: string | undefined
+  #unsent: Buffer[] = []
+  #sendWindow: number
+  #asksToWait = false
+
+  constructor(
+    id: number,
+    host: StreamHost,
+    facts: { isWhole: boolean; bodyBytes: number | undefined; sendWindow: number },
+  ) {
+    this.id = id
+    this.#host = host
+    this.#isWhole = facts.isWhole
+    this.#bodyLeft = facts.bodyBytes
+    this.#sendWindow = facts.sendWindow
+  }
+
+  get gone(): boolean {
+    return this.#isGone
+  }
+
+  get responded(): boolean {
+    return this.#responded
+  }
+
+  /** The client has said all that it says: what else comes breaks the protocol. */
+  get isWhole(): boolean {
+    return this.#isWhole
+  }
+
+  // What the request's handler asks for.
+
+  listen(listener: ClientListener): void {
+    if (this.#listener !== undefined) throw new Error('somebody listens already')
+    if (this.#isGone) {
+      listener.onGone()
+      return
+    }
+    this.#listener = listener
+    this.#isPaused = false
+    this.#deliver()
+  }
+
+  /** Nothing is called any more. */
+  mute(): void {
+    this.#listener = undefined
+  }
+
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#deliver()
+  }
+
+  respond(method: string, head: ResponseHead): void {
+    if (this.#isGone || this.#responded) return
+    this.#responded = true
+    const framing = framingOf(method, head)
+    this.#hasBody = framing.kind !== 'none'
+    this.#owedBytes = framing.kind === 'length' ? framing.bytes : undefined
+    this.#block = fieldBlock(head)
+    this.#send()
+  }
+
+  /** Answers whether more may be written now; else `onAnswerDrain` is called. */
+  write(chunk: Buffer): boolean {
+    if (this.#isGone || this.#isOut || this.#isEnded || !this.#hasBody) return true
+    if (chunk.length === 0) return !this.#asksToWait
+    const sent = this.#unsent.length === 0 && this.#block === undefined ? this.#sendSome(chunk) : 0
+    if (sent < chunk.length) {
+      this.#unsent.push(Buffer.from(chunk.subarray(sent)))
+      this.#host.waits(this)
+      this.#asksToWait = true
+    }
+    return !this.#asksToWait
+  }
+
+  end(): void {
+    if (this.#isGone || this.#isOut || this.#isEnded) return
+    this.#isEnded = true
+    this.#send()
+  }
+
+  /** Ends the stream so that the client sees that it is not complete. Nothing is called any more. */
+  abort(code: number = ErrorCode.INTERNAL_ERROR): void {
+    if (this.#isGone || this.#isOut) return
+    this.#listener = undefined
+    this.#leave()
+    this.#host.sendReset(this.id, code)
+  }
+
+  // What the connection calls.
+
+  /** @returns Why the client has broken its stream, if it has: then none of it was taken. */
+  onData(bytes: Buffer, windowBytes: number, isEnd: boolean): number | undefined {
+    if (this.#isWhole) return ErrorCode.STREAM_CLOSED
+    if (windowBytes > this.#receiveWindow) return ErrorCode.FLOW_CONTROL_ERROR
+    this.#receiveWindow -= windowBytes
+    if (this.#bodyLeft !== undefined) {
+      this.#bodyLeft -= bytes.length
+      const isFlawed = this.#bodyLeft < 0 || (isEnd && this.#bodyLeft > 0)
+      if (isFlawed) return ErrorCode.PROTOCOL_ERROR
+    }
+    this.#isWhole = isEnd
+    // Padding is taken as soon as it is there.
+    this.#took(windowBytes - bytes.length)
+    if (this.#isPaused) {
+      if (bytes.length > 0) this.#unread.push(Buffer.from(bytes))
+    } else if (bytes.length > 0) {
+      this.#took(bytes.length)
+      this.#listener?.onBody(bytes)
+    }
+    if (isEnd) this.#deliver()
+    return undefined
+  }
+
+  /** @returns Whether the window stays within what it can be (RFC 9113, 6.9.1). */
+  addSendWindow(bytes: number): boolean {
+    this.#sendWindow += bytes
+    return this.#sendWindow <= WINDOW_BYTES_MAX
+  }
+
+  /** The client said so much more may come: of that, so much was taken before. */
+  credited(bytes: number): void {
+    this.#receiveWindow += bytes
+    this.takenBytes -= bytes
+  }
+
+  /** There is more room: sends what may go. */
+  drain(): void {
+    this.#send()
+    if (!this.#asksToWait || this.#block !== undefined || this.#unsent.length > 0) return
+    this.#asksToWait = false
+    if (!this.#isEnded) this.#listener?.onAnswerDrain()
+  }
+
+  /** The client, or the whole connection, is gone. */
+  onGone(): void {
+    if (this.#isGone) return
+    this.#leave()
+    const listener = this.#listener
+    this.#listener = undefined
+    listener?.onGone()
+  }
+
+  /** The last frame was written. */
+  onWritten(): void {
+    const listener = this.#listener
+    this.#listener = undefined
+    listener?.onSent()
+  }
+
+  #deliver(): void {
+    while (!this.#isPaused && this.#unread.length > 0) {
+      const chunk = this.#unread.shift() ?? NOTHING
+      this.#took(chunk.length)
+      this.#listener?.onBody(chunk)
+    }
+    if (this.#isPaused || !this.#isWhole || this.#saidWhole) return
+    this.#saidWhole = true
+    this.#listener?.onBodyEnd()
+  }
+
+  #took(bytes: number): void {
+    if (bytes === 0) return
+    this.takenBytes += bytes
+    this.#host.taken(this, bytes)
+  }
+
+  /** As much as may go now. */
+  #send(): void {
+    if (this.#isGone || this.#isOut) return
+    if (this.#block !== undefined) {
+      if (!this.#host.isFree) {
+        this.#host.waits(this)
+        return
+      }
+      const block = this.#block
+      const isEnd = !this.#hasBody || this.#owedBytes === 0
+      this.#block = undefined
+      this.#host.sendFields(this.id, block, isEnd)
+      if (isEnd) {
+        this.#out()
+        return
+      }
+    }
+    while (this.#unsent.length > 0) {
+      const chunk = this.#unsent[0] ?? NOTHING
+      const sent = this.#sendSome(chunk)
+      if (sent < chunk.length) {
+        this.#unsent[0] = chunk.subarray(sent)
+        this.#host.waits(this)
+        return
+      }
+      this.#unsent.shift()
+    }
+    if (!this.#isEnded || this.#isOut) return
+    // What ends before its length is not complete.
+    if (this.#owedBytes !== undefined && this.#owedBytes > 0) {
+      this.abort()
+    } else if (this.#host.isFree) {
+      this.#host.sendData(this.id, NOTHING, true)
+      this.#out()
+    } else {
+      this.#host.waits(this)
+    }
+  }
+
+  #sendSome(chunk: Buffer): number {
+    let at = 0
+    while (at < chunk.length && this.#host.isFree) {
+      const room = Math.min(this.#sendWindow, this.#host.dataBytesMax)
+      if (room <= 0) break
+      const data = chunk.subarray(at, at + room)
+      at += data.length
+      this.#sendWindow -= data.length
+      let isEnd = false
+      if (this.#owedBytes !== undefined) {
+        this.#owedBytes -= data.length
+        isEnd = this.#owedBytes === 0
+      }
+      this.#host.sendData(this.id, data, isEnd)
+      if (isEnd) {
+        this.#out()
+        return chunk.length
+      }
+    }
+    return at
+  }
+
+  /** The answer ends with the frame that was sent last. */
+  #out(): void {
+    this.#isOut = true
+    this.#unsent = []
+    if (!this.#isWhole) this.#host.sendReset(this.id, ErrorCode.NO_ERROR)
+    this.#drop()
+    this.#host.leave(this)
+    this.#host.isOut(this)
+  }
+
+  #leave(): void {
+    this.#isGone = true
+    this.#unsent = []
+    this.#block = undefined
+    this.#drop()
+    // Whose answer is out has left already.
+    if (!this.#isOut) this.#host.leave(this)
+  }
+
+  /** What was kept of the body is for nobody: the connection's window opens again. */
+  #drop(): void {
+    let bytes = 0
+    for (const chunk of this.#unread) bytes += chunk.length
+    this.#unread = []
+    if (bytes > 0) this.#host.taken(undefined, bytes)
+  }
+}
+
+/** One character a byte. Lines for the next hop never leave (RFC 9113, 8.2.2); an answer has a date (RFC 9110, 6.6.1). */
+function fieldBlock({ status, headers }: ResponseHead): string {
+  let block = encodeStatus(status)
+  let isDated = false
+  for (const [name, value] of headers) {
+    const { key, isHopByHop } = headerName(name)
+    if (isHopByHop || (status === 204 && key === 'content-length')) continue
+    isDated ||= key === 'date'
+    block += encodeField(key, value)
+  }
+  return isDated ? block : block + encodeField('date', httpDate())
+}
