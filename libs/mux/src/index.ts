@@ -1,6 +1,7 @@
 export type { MuxLimits, MuxSession, MuxStream, StreamReceiver } from './api.ts'
 export { BatchWriter } from './batch-writer.ts'
 export { BufferPool, giveUp } from './buffer-pool.ts'
+export { ByteQueue } from './byte-queue.ts'
 export { type MuxDuplex, toDuplex } from './duplex.ts'
 export { MuxClosedError, MuxProtocolError, MuxResetError, type ResetCode } from './errors.ts'
 export { Roster } from './roster.ts'

@@ -355,6 +355,23 @@ test('an old connection takes no new streams, and ends behind the last one', asy
   expect([String(body(1)), state.ended]).toEqual(['the last', true])
 })
 
+test('the last answer of a connection that is closed is told that it is sent, like all before it', async () => {
+  const { handle, listener, heard, requests } = keeper()
+  const { send, connection, state } = await openHttp2((asked) => {
+    handle(asked)
+    asked.listen(listener)
+  })
+  await send(request(1), request(3))
+  connection.close()
+  for (const asked of requests) {
+    asked.respond(OK)
+    asked.end()
+  }
+  await settle()
+  expect(heard).toEqual(['end of body', 'end of body', 'sent', 'sent'])
+  expect(state.ended).toBe(true)
+})
+
 test('announcing the end refuses nothing yet', async () => {
   const { connection, send, frames, asked } = await asker()
   connection.announceEnd()
@@ -406,7 +423,7 @@ test('whatever frames come in whatever packets, each request hears once how it e
     { weight: 1, arbitrary: anything },
   )
   const packets = fc.array(fc.array(frames, { minLength: 1, maxLength: 4 }), { maxLength: 5 })
-  const deed = fc.constantFrom('respond', 'write', 'end', 'answer', 'pause', 'resume', 'abort')
+  const deed = fc.constantFrom(...DEEDS)
   let asked = 0
   await fc.assert(
     fc.asyncProperty(packets, fc.array(deed, { maxLength: 5 }), async (written, deeds) => {
@@ -421,7 +438,7 @@ test('whatever frames come in whatever packets, each request hears once how it e
           onSent: () => void heard.push('sent'),
           onGone: () => void heard.push('gone'),
         })
-        void doAll(incoming, deeds, heard)
+        void doAll(incoming, deeds, heard, () => connection.close())
       })
       for (const packet of written) await send(...packet)
       connection.destroy()
@@ -436,8 +453,15 @@ test('whatever frames come in whatever packets, each request hears once how it e
   expect(asked).toBeGreaterThan(100)
 })
 
+const DEEDS = ['respond', 'write', 'end', 'answer', 'pause', 'resume', 'abort', 'close'] as const
+
 /** One deed at a turn. Whoever answers or aborts hears nothing of the client any more, so that is heard here. */
-async function doAll(incoming: FrontRequest, deeds: readonly string[], heard: string[]) {
+async function doAll(
+  incoming: FrontRequest,
+  deeds: readonly string[],
+  heard: string[],
+  close: () => void,
+): Promise<void> {
   for (const deed of deeds) {
     await settle()
     if (deed === 'respond') incoming.respond(OK)
@@ -445,6 +469,7 @@ async function doAll(incoming: FrontRequest, deeds: readonly string[], heard: st
     else if (deed === 'end') incoming.end()
     else if (deed === 'pause') incoming.pause()
     else if (deed === 'resume') incoming.resume()
+    else if (deed === 'close') close()
     else if (deed === 'abort' || !incoming.responded) {
       if (heard.length === 0) heard.push(deed)
       if (deed === 'abort') incoming.abort()

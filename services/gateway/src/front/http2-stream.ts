@@ -1,6 +1,7 @@
 import { headerName, type ResponseHead } from '@postern/kube-http'
+import { ByteQueue } from '@postern/mux'
 import { encodeField, encodeStatus } from '../http2/field-encoder.ts'
-import { ErrorCode, WINDOW_BYTES_MAX } from '../http2/frame.ts'
+import { ErrorCode, FRAME_BYTES_MAX, WINDOW_BYTES_MAX } from '../http2/frame.ts'
 import type { ClientListener } from './front-interface.ts'
 import { httpDate } from './http-date.ts'
 import { framingOf } from './http1-answer.ts'
@@ -58,7 +59,7 @@ export class Http2Stream {
   /** What is still to come, where its length was said. */
   #bodyLeft: number | undefined
   #isPaused = true
-  #unread: Buffer[] = []
+  readonly #unread = new ByteQueue()
   #receiveWindow = RECEIVE_WINDOW_BYTES
   /** Taken, and not yet said to the client. */
   takenBytes = 0
@@ -71,7 +72,7 @@ export class Http2Stream {
   /** Of an answer whose length was said: what is still to be sent. */
   #owedBytes: number | undefined
   #block: string | undefined
-  #unsent: Buffer[] = []
+  readonly #unsent = new ByteQueue()
   #sendWindow: number
   #asksToWait = false
 
@@ -142,9 +143,9 @@ export class Http2Stream {
   write(chunk: Buffer): boolean {
     if (this.#isGone || this.#isOut || this.#isEnded || !this.#hasBody) return true
     if (chunk.length === 0) return !this.#asksToWait
-    const sent = this.#unsent.length === 0 && this.#block === undefined ? this.#sendSome(chunk) : 0
+    const sent = this.#unsent.bytes === 0 && this.#block === undefined ? this.#sendSome(chunk) : 0
     if (sent < chunk.length) {
-      this.#unsent.push(Buffer.from(chunk.subarray(sent)))
+      this.#unsent.push(chunk.subarray(sent))
       this.#host.waits(this)
       this.#asksToWait = true
     }
@@ -181,7 +182,7 @@ export class Http2Stream {
     // Padding is taken as soon as it is there.
     this.#took(windowBytes - bytes.length)
     if (this.#isPaused) {
-      if (bytes.length > 0) this.#unread.push(Buffer.from(bytes))
+      this.#unread.push(bytes)
     } else if (bytes.length > 0) {
       this.#took(bytes.length)
       this.#listener?.onBody(bytes)
@@ -205,7 +206,7 @@ export class Http2Stream {
   /** There is more room: sends what may go. */
   drain(): void {
     this.#send()
-    if (!this.#asksToWait || this.#block !== undefined || this.#unsent.length > 0) return
+    if (!this.#asksToWait || this.#block !== undefined || this.#unsent.bytes > 0) return
     this.#asksToWait = false
     if (!this.#isEnded) this.#listener?.onAnswerDrain()
   }
@@ -227,8 +228,10 @@ export class Http2Stream {
   }
 
   #deliver(): void {
-    while (!this.#isPaused && this.#unread.length > 0) {
-      const chunk = this.#unread.shift() ?? NOTHING
+    while (!this.#isPaused && this.#unread.bytes > 0) {
+      // A copy: whoever takes it may let more come, or nothing any more.
+      const chunk = Buffer.from(this.#unread.first(FRAME_BYTES_MAX))
+      this.#unread.drop(chunk.length)
       this.#took(chunk.length)
       this.#listener?.onBody(chunk)
     }
@@ -260,17 +263,16 @@ export class Http2Stream {
         return
       }
     }
-    while (this.#unsent.length > 0) {
-      const chunk = this.#unsent[0] ?? NOTHING
-      const sent = this.#sendSome(chunk)
-      if (sent < chunk.length) {
-        this.#unsent[0] = chunk.subarray(sent)
+    while (this.#unsent.bytes > 0) {
+      const sent = this.#sendSome(this.#unsent.first(this.#unsent.bytes))
+      if (this.#isOut) return
+      if (sent === 0) {
         this.#host.waits(this)
         return
       }
-      this.#unsent.shift()
+      this.#unsent.drop(sent)
     }
-    if (!this.#isEnded || this.#isOut) return
+    if (!this.#isEnded) return
     // What ends before its length is not complete.
     if (this.#owedBytes !== undefined && this.#owedBytes > 0) {
       this.abort()
@@ -307,16 +309,17 @@ export class Http2Stream {
   /** The answer ends with the frame that was sent last. */
   #out(): void {
     this.#isOut = true
-    this.#unsent = []
+    this.#unsent.clear()
     if (!this.#isWhole) this.#host.sendReset(this.id, ErrorCode.NO_ERROR)
     this.#drop()
-    this.#host.leave(this)
+    // In this order: whoever leaves last may end the connection.
     this.#host.isOut(this)
+    this.#host.leave(this)
   }
 
   #leave(): void {
     this.#isGone = true
-    this.#unsent = []
+    this.#unsent.clear()
     this.#block = undefined
     this.#drop()
     // Whose answer is out has left already.
@@ -325,9 +328,8 @@ export class Http2Stream {
 
   /** What was kept of the body is for nobody: the connection's window opens again. */
   #drop(): void {
-    let bytes = 0
-    for (const chunk of this.#unread) bytes += chunk.length
-    this.#unread = []
+    const { bytes } = this.#unread
+    this.#unread.clear()
     if (bytes > 0) this.#host.taken(undefined, bytes)
   }
 }
