@@ -1,6 +1,6 @@
 import { decodeLines } from '@postern/kube-http'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { ErrorCode, FrameType, Setting } from '../http2/frame.ts'
 import type { FrontHead, FrontRequest } from './front-interface.ts'
 import { FRONT_LIMITS } from './front-limits.ts'
@@ -126,6 +126,8 @@ test.each<{ what: string; lines: Line[] }>([
   { what: 'no method', lines: pseudo('/api').slice(1) },
   { what: 'no path', lines: pseudo('/api').slice(0, 3) },
   { what: 'no scheme', lines: pseudo('/api').toSpliced(1, 1) },
+  { what: 'no scheme that could be', lines: pseudo('/api').with(1, [':scheme', '']) },
+  { what: 'a host with an end of line', lines: pseudo('/api').with(2, [':authority', 'a\r\nb']) },
   { what: 'an empty path', lines: pseudo('') },
   { what: 'a path with a space', lines: pseudo('/api /secrets') },
   { what: 'a path with an end of line', lines: pseudo('/api\r\nHost: other') },
@@ -167,11 +169,19 @@ test.each<{ what: string; lines: Line[]; status: string }>([
   { what: 'a Host that is not :authority', lines: get(['host', 'other']), status: '400' },
   { what: 'two Hosts', lines: get(['host', 'a'], ['host', 'a']), status: '400' },
   { what: 'no Host at all', lines: pseudo('/api').toSpliced(2, 1), status: '400' },
+  { what: 'an empty Host', lines: pseudo('/api').with(2, [':authority', '']), status: '400' },
 ])('a stream with $what is answered with $status, and never a request', async (row) => {
   const { send, asked, heads, malformed } = await asker()
   await send(fields(1, row.lines), request(3))
   expect(heads()[0]?.fields[0]).toEqual([':status', row.status])
   expect([asked.length, malformed.length]).toEqual([1, 1])
+})
+
+test('what is refused is said as its method has it: nothing follows the head of an answer to HEAD', async () => {
+  const { send, heads, body } = await asker()
+  await send(request(1, { method: 'HEAD', lines: [['host', 'other']] }))
+  expect(heads().map(({ isEnd }) => isEnd)).toEqual([true])
+  expect(body(1)).toHaveLength(0)
 })
 
 test('more lines than a head may have are answered with 431, and what they said to the tables holds', async () => {
@@ -214,6 +224,7 @@ test.each([
   { what: 'a short PING', bytes: frame(FrameType.PING, 0, 0), code: FRAME_SIZE_ERROR },
   { what: 'PING on a stream', bytes: frame(FrameType.PING, 0, 1, Buffer.alloc(8)), code: 1 },
   { what: 'SETTINGS on a stream', bytes: frame(FrameType.SETTINGS, 0, 1), code: 1 },
+  { what: 'too many settings', bytes: frame(4, 0, 0, Buffer.alloc(33 * 6)), code: 11 },
   { what: 'half a setting', bytes: frame(4, 0, 0, Buffer.alloc(3)), code: FRAME_SIZE_ERROR },
   { what: 'an ACK with settings', bytes: frame(4, 1, 0, Buffer.alloc(6)), code: FRAME_SIZE_ERROR },
   { what: 'a frame that is too large', bytes: Buffer.from('00400100000000000100', 'hex'), code: 6 },
@@ -266,6 +277,36 @@ test.each([
 function first(id: number): Buffer[] {
   return id === 1 ? [request(1, { method: 'POST', isWhole: false })] : []
 }
+
+test('a client that reads nothing of what is no answer is given up', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  try {
+    const { send, client, server } = await openHttp2(echo)
+    client.pause()
+    const pings = Array.from({ length: 1_900 }, () => PING)
+    for (let rounds = 0; rounds < 60 && !server.destroyed; rounds += 1) {
+      await send(...pings)
+      expect(server.writableLength).toBeLessThan(2 * 1024 * 1024)
+      vi.advanceTimersByTime(20_000)
+    }
+    expect(server.destroyed).toBe(true)
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('as many uploads as there may be streams can be refused before their bodies came', async () => {
+  const { handle, requests } = keeper()
+  const { send, goAway } = await openHttp2(handle)
+  const ids = Array.from({ length: 500 }, (_, at) => 1 + 2 * at)
+  await send(...ids.map((id) => request(id, { method: 'POST', isWhole: false })))
+  for (const asked of requests) asked.answer({ status: 403, headers: [] }, Buffer.alloc(0))
+  await settle()
+  for (let rounds = 0; rounds < 10; rounds += 1) {
+    await send(...ids.map((id) => data(id, Buffer.of(1), { isEnd: rounds === 9 })))
+  }
+  expect(goAway()).toBe(undefined)
+})
 
 test('five hundred requests that end at once, and a ping in between, are no flood', async () => {
   const { handle } = keeper()

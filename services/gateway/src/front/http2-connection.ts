@@ -71,7 +71,13 @@ const DATA_BYTES_MAX = FRAME_BYTES_MAX - FRAME_HEADER_BYTES
 /** Five hundred watches may end at once. */
 const NUISANCES = { perSecond: 100, burst: 2_000 }
 /** Of streams that were reset here, so many are known again. */
-const RESETS_KEPT = 256
+const RESETS_KEPT = 2 * STREAMS_MAX
+/** curl forgets an answer that comes with the reset of its stream. */
+const STOP_MS = 100
+/** What a client leaves unread of what is no answer. */
+const BACKLOG_BYTES_MAX = 1024 * 1024
+/** More settings in a frame than there are to set. */
+const SETTINGS_MAX = 32
 const NOTHING = Buffer.alloc(0)
 
 const SETTINGS = encodeSettings([
@@ -108,11 +114,15 @@ export class Http2Connection implements StreamHost, FrameSink {
   /** The streams that were reset here last, and how many there were. */
   readonly #resetLast: number[] = []
   #resets = 0
+  /** Their clients are to be asked to send no more. */
+  readonly #stopping: number[] = []
   /** Have something to send, in the order of their turns. */
   #waiting: Http2Stream[] = []
   /** Their last frame waits for the next write. */
   #out: Http2Stream[] = []
   #isFlushing = false
+  /** The window of the connection has opened. */
+  #isDrainDue = false
   #saysNoTable = true
   // What the client takes.
   #sendWindow = INITIAL_WINDOW_BYTES
@@ -165,7 +175,10 @@ export class Http2Connection implements StreamHost, FrameSink {
       if (nowMs >= this.#deadlineAt) this.destroy()
       return
     }
-    const { headMs, ageMs } = this.#needs.limits
+    const { headMs, ageMs, bodySilenceMs } = this.#needs.limits
+    for (const [, stream] of this.#streams) {
+      if (stream.stuckMs(nowMs) > bodySilenceMs) this.#break(stream, ErrorCode.CANCEL)
+    }
     if (nowMs - (this.#withinSinceMs ?? nowMs) > headMs) {
       this.#fail(ErrorCode.ENHANCE_YOUR_CALM, 'a request came too slowly')
     } else if (nowMs >= this.#deadlineAt || nowMs - this.#bornAt > ageMs) {
@@ -223,9 +236,17 @@ export class Http2Connection implements StreamHost, FrameSink {
   }
 
   sendReset(streamId: number, code: number): void {
-    this.#resetLast[this.#resets % RESETS_KEPT] = streamId
-    this.#resets += 1
+    this.#remember(streamId)
     this.#control(encodeReset(streamId, code))
+  }
+
+  stopSoon(streamId: number): void {
+    this.#remember(streamId)
+    if (this.#stopping.push(streamId) > 1) return
+    setTimeout(() => {
+      for (const id of this.#stopping) this.sendReset(id, ErrorCode.NO_ERROR)
+      this.#stopping.length = 0
+    }, STOP_MS).unref()
   }
 
   waits(stream: Http2Stream): void {
@@ -272,6 +293,7 @@ export class Http2Connection implements StreamHost, FrameSink {
       if (!(error instanceof Http2Error)) throw error
       this.#fail(error.code, error.message)
     }
+    if (this.#isDrainDue) this.#drain()
     if (this.#reader.isWithinHead) this.#withinSinceMs ??= Date.now()
     else this.#withinSinceMs = undefined
     giveUp(chunk, this.#socket)
@@ -325,9 +347,15 @@ export class Http2Connection implements StreamHost, FrameSink {
 
   onSettings(settings: Iterable<readonly [id: number, value: number]>): void {
     this.onIdleFrame()
-    for (const [id, value] of settings) this.#onSetting(id, value)
+    let count = 0
+    for (const [id, value] of settings) {
+      count += 1
+      if (count > SETTINGS_MAX) {
+        throw new Http2Error(ErrorCode.ENHANCE_YOUR_CALM, 'too many settings')
+      }
+      this.#onSetting(id, value)
+    }
     this.#control(SETTINGS_ACK)
-    this.#drain()
   }
 
   onPing(payload: Buffer): void {
@@ -341,7 +369,7 @@ export class Http2Connection implements StreamHost, FrameSink {
       if (bytes === 0) this.#fail(ErrorCode.PROTOCOL_ERROR, 'no credit at all')
       else if (this.#sendWindow > WINDOW_BYTES_MAX) {
         this.#fail(ErrorCode.FLOW_CONTROL_ERROR, 'more credit than a window can have')
-      } else this.#drain()
+      } else this.#isDrainDue = true
       return
     }
     if (this.#isIdle(streamId)) {
@@ -352,7 +380,7 @@ export class Http2Connection implements StreamHost, FrameSink {
     if (stream === undefined) return
     if (bytes === 0) this.#break(stream, ErrorCode.PROTOCOL_ERROR)
     else if (!stream.addSendWindow(bytes)) this.#break(stream, ErrorCode.FLOW_CONTROL_ERROR)
-    else if (stream.isWaiting) stream.drain()
+    else stream.drain()
   }
 
   onIdleFrame(): void {
@@ -371,7 +399,9 @@ export class Http2Connection implements StreamHost, FrameSink {
 
   #onRequest(streamId: number, fields: FieldLine[] | undefined, isWhole: boolean): void {
     if (fields === undefined) {
-      this.#refuse(streamId, isWhole, { status: 431, problem: 'the header lines are too large' })
+      // Whether an answer to it has a body is not known.
+      const why = { status: 431, problem: 'the header lines are too large', text: '' }
+      this.#refuse(streamId, isWhole, why)
       return
     }
     const read = this.#heads.read(fields, isWhole)
@@ -381,7 +411,7 @@ export class Http2Connection implements StreamHost, FrameSink {
       return
     }
     if ('problem' in read) {
-      this.#refuse(streamId, isWhole, read)
+      this.#refuse(streamId, isWhole, { ...read, text: read.problem })
       return
     }
     const { head, bodyBytes } = read
@@ -390,18 +420,23 @@ export class Http2Connection implements StreamHost, FrameSink {
   }
 
   /** Answers without looking further: the head itself is wrong. */
-  #refuse(streamId: number, isWhole: boolean, why: { status: number; problem: string }): void {
+  #refuse(
+    streamId: number,
+    isWhole: boolean,
+    why: { method?: string; status: number; problem: string; text: string },
+  ): void {
     this.#needs.onMalformed(this.#peer.remoteAddress, why.problem)
     this.onIdleFrame()
     if (this.#phase === 'closing') return
     const stream = this.#openStream(streamId, isWhole, undefined)
-    const text = Buffer.from(why.problem)
+    const text = Buffer.from(why.text)
     const headers = [
       ['content-type', 'text/plain; charset=utf-8'],
       ['x-content-type-options', 'nosniff'],
       ['content-length', String(text.length)],
     ] as const
-    stream.respond('GET', { status: why.status, headers })
+    stream.mute()
+    stream.respond(why.method ?? 'GET', { status: why.status, headers })
     stream.write(text)
     stream.end()
   }
@@ -448,9 +483,12 @@ export class Http2Connection implements StreamHost, FrameSink {
       const more = value - this.#streamSendWindow
       this.#streamSendWindow = value
       for (const [, stream] of this.#streams) {
-        if (stream.addSendWindow(more)) continue
-        throw new Http2Error(ErrorCode.FLOW_CONTROL_ERROR, 'a window of more than it can be')
+        if (!stream.addSendWindow(more)) {
+          throw new Http2Error(ErrorCode.FLOW_CONTROL_ERROR, 'a window of more than it can be')
+        }
+        if (more > 0) this.waits(stream)
       }
+      this.#isDrainDue = true
     } else if (id === Setting.MAX_FRAME_SIZE) {
       if (value < FRAME_BYTES_MAX || value > FRAME_BYTES_LIMIT) {
         throw new Http2Error(ErrorCode.PROTOCOL_ERROR, 'a frame size that cannot be')
@@ -475,12 +513,19 @@ export class Http2Connection implements StreamHost, FrameSink {
     return streamId > this.#lastStreamId && streamId <= this.#lastStreamIdMax
   }
 
+  #remember(streamId: number): void {
+    if (this.#resetLast.includes(streamId)) return
+    this.#resetLast[this.#resets % RESETS_KEPT] = streamId
+    this.#resets += 1
+  }
+
   /** Its client may have sent it before it knew that the stream is reset, or that no more are begun (5.1, 6.8). */
   #isOnItsWay(streamId: number): boolean {
     return streamId > this.#lastStreamIdMax || this.#resetLast.includes(streamId)
   }
 
   #drain(): void {
+    this.#isDrainDue = false
     const waiting = this.#waiting
     if (waiting.length === 0) return
     this.#waiting = []
@@ -501,6 +546,10 @@ export class Http2Connection implements StreamHost, FrameSink {
 
   #control(frame: Buffer): void {
     if (this.#isEnded) return
+    if (this.#socket.writableLength > BACKLOG_BYTES_MAX) {
+      this.destroy()
+      return
+    }
     this.#batch.add(frame)
     this.#flushSoon()
   }

@@ -27,9 +27,10 @@ import type { Peer } from './peer.ts'
 
 export type Http2Head = { readonly head: FrontHead; readonly bodyBytes: number | undefined } | Flaw
 
+/** `malformed` is a stream error (RFC 9113, 8.1.1). */
 type Flaw =
-  /** A stream error (RFC 9113, 8.1.1). */
-  { readonly malformed: string } | { readonly status: 400 | 405; readonly problem: string }
+  | { readonly malformed: string }
+  | { readonly status: 400 | 405; readonly problem: string; readonly method?: string }
 
 /** What was found of lines that were looked at. */
 type Said = {
@@ -39,6 +40,8 @@ type Said = {
 }
 
 const SPACE_AROUND = /^[ \t]|[ \t]$/
+/** RFC 3986, 3.1. */
+const SCHEME = /^[a-z][a-z0-9+.-]*$/i
 const TARGET = /^[\x21-\x7e]+$/
 const OF_CONNECTIONS = new Set([
   'connection',
@@ -62,16 +65,22 @@ export class Http2HeadReader {
     const pseudo = readPseudo(fields)
     if ('malformed' in pseudo) return pseudo
     const said = this.#read(fields, pseudo.end)
-    if (!('lines' in said)) return said
+    if ('malformed' in said) return said
+    if ('problem' in said) return { ...said, method: pseudo.method }
     const { method, target, authority = said.host } = pseudo
     if (!REQUEST_METHODS.has(method)) return { status: 405, problem: 'the method is not allowed' }
-    if (pseudo.scheme === '' || !TARGET.test(target)) return { malformed: ':scheme or :path' }
+    if (!SCHEME.test(pseudo.scheme) || !TARGET.test(target))
+      return { malformed: ':scheme or :path' }
     if (isWhole && (said.bodyBytes ?? 0) > 0) return { malformed: 'the content length' }
     if (!target.startsWith('/')) {
-      return { status: 400, problem: 'the request target must be a path' }
+      return { status: 400, problem: 'the request target must be a path', method }
     }
-    if (authority === undefined || (said.host !== undefined && said.host !== authority)) {
-      return { status: 400, problem: 'Host and :authority must agree' }
+    if (authority === undefined || authority === '') {
+      return { status: 400, problem: 'a Host or :authority is needed', method }
+    }
+    if (!isFieldValue(authority) || SPACE_AROUND.test(authority)) return { malformed: ':authority' }
+    if (said.host !== undefined && said.host !== authority) {
+      return { status: 400, problem: 'Host and :authority must agree', method }
     }
     const { serverName, memory } = this.#peer
     const head: FrontHead = {

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ErrorCode, FrameType, INITIAL_WINDOW_BYTES, Setting } from '../http2/frame.ts'
 import type { FrontRequest } from './front-interface.ts'
+import { FRONT_LIMITS } from './front-limits.ts'
 import { RECEIVE_WINDOW_BYTES } from './http2-stream.ts'
 import { connectHttp2, credit, data, openHttp2, request, reset, setting } from './http2-testing.ts'
 import { keeper, settle } from './testing.ts'
@@ -80,13 +81,14 @@ test.each([
 
 test('an answer that ends before its length, or is aborted, is reset and not ended', async () => {
   for (const isAborted of [false, true]) {
-    const { asked, reset: resetOf, frames, body } = await ask()
+    const { asked, reset: resetOf, frames, body, heard } = await ask()
     asked.respond(ofLength(4))
     asked.write(Buffer.from('an'))
     if (isAborted) asked.abort()
     else asked.end()
     await settle()
     expect(resetOf(1)).toBe(ErrorCode.INTERNAL_ERROR)
+    expect(heard).toEqual(isAborted ? ['end of body'] : ['end of body', 'gone'])
     expect(frames(FrameType.DATA, 1).every(({ flags }) => flags === 0)).toBe(true)
     // A client might take it for a request that was not even read, and send it again.
     expect(String(body(1))).toBe('an')
@@ -266,12 +268,77 @@ test('DATA on a stream that has ended resets it, once', async () => {
 
 test('a request that is answered before its body came is asked for no more, and costs the connection nothing', async () => {
   const { asked, send, reset: resetOf, goAway, heads } = await ask(upload)
+  await send(data(1, Buffer.alloc(10)))
   asked.answer({ status: 413, headers: [] }, Buffer.from('too large'))
   await settle()
-  expect(resetOf(1)).toBe(ErrorCode.NO_ERROR)
+  // In one packet with the answer, curl takes the reset for the end of everything.
+  expect([heads().length, resetOf(1)]).toEqual([1, undefined])
+  await expect.poll(() => resetOf(1)).toBe(ErrorCode.NO_ERROR)
   await send(data(1, Buffer.alloc(10)), data(1, Buffer.alloc(10)), trailers(), request(3))
   expect(goAway()).toBe(undefined)
   expect(heads().map(({ streamId }) => streamId)).toEqual([1])
+})
+
+test('a body that nobody wants is not kept, also where the answer to it waits', async () => {
+  const kept = keeper()
+  const { send, frames, reset: resetOf } = await openHttp2(kept.handle)
+  await send(setting(Setting.INITIAL_WINDOW_SIZE, 0), request(1, upload))
+  await send(data(1, Buffer.alloc(1_000)))
+  kept.requests[0]?.answer({ status: 401, headers: [] }, Buffer.from('who?'))
+  const part = Buffer.alloc(16_384)
+  await send(...Array.from({ length: 15 }, () => data(1, part)))
+  expect(frames(FrameType.WINDOW_UPDATE, 1)).toEqual([])
+  await send(data(1, part))
+  expect(resetOf(1)).toBe(ErrorCode.FLOW_CONTROL_ERROR)
+})
+
+test('an answer that has ended and of which nothing is taken is given up after a while, one that goes on is not', async () => {
+  const kept = keeper()
+  const {
+    send,
+    pass,
+    reset: resetOf,
+  } = await openHttp2((asked) => {
+    kept.handle(asked)
+    asked.listen(kept.listener)
+  })
+  await send(setting(Setting.INITIAL_WINDOW_SIZE, 0), request(1), request(3))
+  for (const asked of kept.requests) {
+    asked.respond(OK)
+    asked.write(Buffer.alloc(1_000))
+  }
+  kept.requests[0]?.end()
+  await settle()
+  pass(FRONT_LIMITS.bodySilenceMs - 1_000)
+  await settle()
+  expect(resetOf(1)).toBe(undefined)
+  pass(FRONT_LIMITS.bodySilenceMs + 1_000)
+  await settle()
+  expect([resetOf(1), resetOf(3)]).toEqual([ErrorCode.CANCEL, undefined])
+  expect(kept.heard.filter((each) => each === 'gone')).toHaveLength(1)
+})
+
+test('more than an answer said is not sent', async () => {
+  const { asked, body, heard } = await ask()
+  asked.respond(ofLength(2))
+  asked.write(Buffer.from('abc'))
+  await settle()
+  expect(String(body(1))).toBe('ab')
+  expect(heard).toEqual(['end of body', 'sent'])
+})
+
+test('nothing is said of a body before its head, and nothing is heard after an abort', async () => {
+  const { asked, body, heard, frames } = await ask()
+  asked.write(Buffer.from('early'))
+  asked.end()
+  await settle()
+  expect(frames(FrameType.DATA)).toEqual([])
+  asked.respond(ofLength(2))
+  asked.write(Buffer.from('ab'))
+  asked.abort()
+  await settle()
+  expect(String(body(1))).toBe('ab')
+  expect(heard).toEqual(['end of body'])
 })
 
 test('a client that resets a request is gone once, whatever comes afterwards', async () => {

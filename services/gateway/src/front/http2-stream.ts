@@ -18,7 +18,7 @@ import { framingOf } from './http1-answer.ts'
  * - An answer goes out as far as the windows and the socket let it; the rest is kept, and whoever writes
  *   is asked to wait.
  * - An answer whose length was said ends with its last byte, one without a body with its head.
- * - A body that its answer did not wait for is asked for no more (8.1), and what still comes is dropped.
+ * - A body that its answer did not wait for is dropped, and its client is asked to stop (8.1).
  */
 
 /** What a client may send of a body before somebody takes it. */
@@ -34,7 +34,9 @@ export type StreamHost = {
   sendFields(streamId: number, block: string, isEnd: boolean): void
   sendData(streamId: number, data: Buffer, isEnd: boolean): void
   sendReset(streamId: number, code: number): void
-  /** Something waits to be sent. */
+  /** The answer is whole, and the client still sends: it is asked to stop once it can have read the answer. */
+  stopSoon(streamId: number): void
+  /** Something waits for the socket, or for the window of the connection. */
   waits(stream: Http2Stream): void
   /** So much of what came was taken, or dropped. */
   taken(stream: Http2Stream | undefined, bytes: number): void
@@ -59,6 +61,7 @@ export class Http2Stream {
   /** What is still to come, where its length was said. */
   #bodyLeft: number | undefined
   #isPaused = true
+  #isUnwanted = false
   readonly #unread = new ByteQueue()
   #receiveWindow = RECEIVE_WINDOW_BYTES
   /** Taken, and not yet said to the client. */
@@ -68,6 +71,8 @@ export class Http2Stream {
   #responded = false
   #isOut = false
   #isEnded = false
+  /** When something of an answer that has ended went out last. */
+  #movedAtMs = Number.POSITIVE_INFINITY
   #hasBody = true
   /** Of an answer whose length was said: what is still to be sent. */
   #owedBytes: number | undefined
@@ -114,9 +119,11 @@ export class Http2Stream {
     this.#deliver()
   }
 
-  /** Nothing is called any more. */
+  /** Nothing is called any more, and nobody wants the body. */
   mute(): void {
     this.#listener = undefined
+    this.#isUnwanted = true
+    this.#drop()
   }
 
   pause(): void {
@@ -141,27 +148,28 @@ export class Http2Stream {
 
   /** Answers whether more may be written now; else `onAnswerDrain` is called. */
   write(chunk: Buffer): boolean {
-    if (this.#isGone || this.#isOut || this.#isEnded || !this.#hasBody) return true
+    if (this.#isOver || !this.#responded || this.#isEnded || !this.#hasBody) return true
     if (chunk.length === 0) return !this.#asksToWait
     const sent = this.#unsent.bytes === 0 && this.#block === undefined ? this.#sendSome(chunk) : 0
     if (sent < chunk.length) {
       this.#unsent.push(chunk.subarray(sent))
-      this.#host.waits(this)
       this.#asksToWait = true
+      this.#wait()
     }
     return !this.#asksToWait
   }
 
   end(): void {
-    if (this.#isGone || this.#isOut || this.#isEnded) return
+    if (this.#isOver || !this.#responded || this.#isEnded) return
     this.#isEnded = true
+    this.#movedAtMs = Date.now()
     this.#send()
   }
 
   /** Ends the stream so that the client sees that it is not complete. Nothing is called any more. */
   abort(code: number = ErrorCode.INTERNAL_ERROR): void {
-    if (this.#isGone || this.#isOut) return
     this.#listener = undefined
+    if (this.#isOver) return
     this.#leave()
     this.#host.sendReset(this.id, code)
   }
@@ -181,7 +189,10 @@ export class Http2Stream {
     this.#isWhole = isEnd
     // Padding is taken as soon as it is there.
     this.#took(windowBytes - bytes.length)
-    if (this.#isPaused) {
+    if (this.#isUnwanted) {
+      // Without credit for more of it.
+      this.#host.taken(undefined, bytes.length)
+    } else if (this.#isPaused) {
       this.#unread.push(bytes)
     } else if (bytes.length > 0) {
       this.#took(bytes.length)
@@ -201,6 +212,11 @@ export class Http2Stream {
   credited(bytes: number): void {
     this.#receiveWindow += bytes
     this.takenBytes -= bytes
+  }
+
+  /** The answer has ended, and for so long its client has taken nothing of it. */
+  stuckMs(nowMs: number): number {
+    return this.#isOver ? 0 : nowMs - this.#movedAtMs
   }
 
   /** There is more room: sends what may go. */
@@ -246,12 +262,22 @@ export class Http2Stream {
     this.#host.taken(this, bytes)
   }
 
+  get #isOver(): boolean {
+    return this.#isGone || this.#isOut
+  }
+
+  /** What only waits for its own window hears of it when there is more. */
+  #wait(): void {
+    const needsWindow = this.#block === undefined && this.#unsent.bytes > 0
+    if (!needsWindow || this.#sendWindow > 0) this.#host.waits(this)
+  }
+
   /** As much as may go now. */
   #send(): void {
-    if (this.#isGone || this.#isOut) return
+    if (this.#isOver) return
     if (this.#block !== undefined) {
       if (!this.#host.isFree) {
-        this.#host.waits(this)
+        this.#wait()
         return
       }
       const block = this.#block
@@ -267,31 +293,34 @@ export class Http2Stream {
       const sent = this.#sendSome(this.#unsent.first(this.#unsent.bytes))
       if (this.#isOut) return
       if (sent === 0) {
-        this.#host.waits(this)
+        this.#wait()
         return
       }
       this.#unsent.drop(sent)
     }
     if (!this.#isEnded) return
-    // What ends before its length is not complete.
     if (this.#owedBytes !== undefined && this.#owedBytes > 0) {
-      this.abort()
+      // What ends before its length is not complete.
+      this.#host.sendReset(this.id, ErrorCode.INTERNAL_ERROR)
+      this.onGone()
     } else if (this.#host.isFree) {
       this.#host.sendData(this.id, NOTHING, true)
       this.#out()
     } else {
-      this.#host.waits(this)
+      this.#wait()
     }
   }
 
   #sendSome(chunk: Buffer): number {
     let at = 0
     while (at < chunk.length && this.#host.isFree) {
-      const room = Math.min(this.#sendWindow, this.#host.dataBytesMax)
+      const owed = this.#owedBytes ?? Number.POSITIVE_INFINITY
+      const room = Math.min(this.#sendWindow, this.#host.dataBytesMax, owed)
       if (room <= 0) break
       const data = chunk.subarray(at, at + room)
       at += data.length
       this.#sendWindow -= data.length
+      if (this.#isEnded) this.#movedAtMs = Date.now()
       let isEnd = false
       if (this.#owedBytes !== undefined) {
         this.#owedBytes -= data.length
@@ -310,7 +339,7 @@ export class Http2Stream {
   #out(): void {
     this.#isOut = true
     this.#unsent.clear()
-    if (!this.#isWhole) this.#host.sendReset(this.id, ErrorCode.NO_ERROR)
+    if (!this.#isWhole) this.#host.stopSoon(this.id)
     this.#drop()
     // In this order: whoever leaves last may end the connection.
     this.#host.isOut(this)
