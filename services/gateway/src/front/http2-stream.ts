@@ -27,7 +27,7 @@ const NOTHING = Buffer.alloc(0)
 
 /** What a stream needs of its connection. */
 export type StreamHost = {
-  /** Bytes of an answer may go out: the socket takes more, and nobody has waited longer. */
+  /** Heads and bytes may go out: the socket takes more. */
   readonly isFree: boolean
   /** How much of a body may go out next, in one frame. */
   readonly dataBytesMax: number
@@ -40,7 +40,7 @@ export type StreamHost = {
   waits(stream: Http2Stream): void
   /** So much of what came was taken, or dropped. */
   taken(stream: Http2Stream | undefined, bytes: number): void
-  /** Its last frame waits for the next write, behind which `written` is called. */
+  /** Its last frame waits for the next write, behind which `onWritten` is called. */
   isOut(stream: Http2Stream): void
   /** No frame of it means anything any more. */
   leave(stream: Http2Stream): void
