@@ -1,30 +1,19 @@
 import { STATUS_CODES } from 'node:http'
-import { contentLengthOf, type ResponseHead } from '@postern/kube-http'
+import type { ResponseHead } from '@postern/kube-http'
+import type { AnswerFraming } from './answer-framing.ts'
 
 /*
  * How an answer over HTTP/1.1 is framed, and the bytes of its head (RFC 9112, 4 and 6.3):
  *
- * - An answer to HEAD, a 204 and a 304 have no body, whatever their head says of one (RFC 9112, 6.3;
- *   RFC 9110, 9.3.2 and 15.4.5). Its length stays, but for a 204 (RFC 9110, 8.6).
+ * - Whether it has a body, and of what length, is HTTP's of any version (answer-framing.ts). The length of
+ *   a body that is not there stays, but for a 204 (RFC 9110, 8.6).
  * - Where the length is known it is said; everything else is chunked.
  * - Who sends the last answer of a connection says so (RFC 9112, 9.6).
  * - An answer has a date (RFC 9110, 6.6.1): the cluster's, or ours.
  */
 
-export type AnswerFraming =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'length'; readonly bytes: number }
-  | { readonly kind: 'chunked' }
-
 const CRLF = Buffer.from('\r\n')
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
-
-export function framingOf(method: string, head: ResponseHead): AnswerFraming {
-  const { status, headers } = head
-  if (method === 'HEAD' || status === 204 || status === 304) return { kind: 'none' }
-  const bytes = contentLengthOf(headers)
-  return typeof bytes === 'number' ? { kind: 'length', bytes } : { kind: 'chunked' }
-}
 
 /** One character a byte. The lines were checked where they came from. */
 export function writeAnswerHead(

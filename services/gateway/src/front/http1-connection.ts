@@ -1,12 +1,6 @@
 import type { Duplex } from 'node:stream'
-import {
-  type HeadBudget,
-  type HeadRefusal,
-  type IncomingHead,
-  RequestReader,
-} from '@postern/kube-http'
-import type { RequestHandler } from './front-interface.ts'
-import type { FrontLimits } from './front-limits.ts'
+import { type HeadRefusal, type IncomingHead, RequestReader } from '@postern/kube-http'
+import type { FrontNeeds } from './front-needs.ts'
 import { CONTINUE } from './http1-answer.ts'
 import { type ExchangeHost, Http1Exchange } from './http1-exchange.ts'
 import { writeRefusal } from './http1-refusal.ts'
@@ -31,14 +25,9 @@ import { type ByteTaker, ReadAhead } from './read-ahead.ts'
  * - A client that closes its end is gone: whatever runs for it is cancelled, as kube-apiserver does it.
  */
 
-export type Http1Needs = {
-  readonly handle: RequestHandler
-  readonly onMalformed: (remoteAddress: string, problem: string) => void
+export type Http1Needs = FrontNeeds & {
   readonly onClosed: (connection: Http1Connection) => void
   readonly isDraining: () => boolean
-  readonly flushSoon: (exchange: Http1Exchange) => void
-  readonly headBudget: HeadBudget
-  readonly limits: FrontLimits
 }
 
 /** A body so short is read and dropped when nobody wants it. */

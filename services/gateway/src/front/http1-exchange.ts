@@ -1,17 +1,11 @@
 import type { Duplex } from 'node:stream'
 import type { HeaderLines, IncomingHead, ResponseHead } from '@postern/kube-http'
 import { AnswerBatch } from './answer-batch.ts'
+import { type AnswerFraming, framingOf, withLength } from './answer-framing.ts'
 import { clientLines } from './client-lines.ts'
 import type { ClientListener, FrontHead, FrontRequest } from './front-interface.ts'
 import { httpDate } from './http-date.ts'
-import {
-  type AnswerFraming,
-  bodyEnd,
-  framed,
-  framingOf,
-  writeAnswerHead,
-  writeSwitchingHead,
-} from './http1-answer.ts'
+import { bodyEnd, framed, writeAnswerHead, writeSwitchingHead } from './http1-answer.ts'
 import type { Peer } from './peer.ts'
 
 /** What a request needs of its connection. */
@@ -121,10 +115,7 @@ export class Http1Exchange implements FrontRequest {
     if (this.#isGone || this.responded) return
     this.#listener = undefined
     this.#closes = close
-    // A head that is passed on may say a length of its own, and with two the answer has none.
-    const headers = head.headers.filter(([name]) => name.toLowerCase() !== 'content-length')
-    const length = ['Content-Length', String(body.byteLength)] as const
-    const framing = this.#begin({ status: head.status, headers: [...headers, length] })
+    const framing = this.#begin(withLength(head, body.byteLength))
     if (framing.kind !== 'none')
       this.#batch.add(Buffer.from(body.buffer, body.byteOffset, body.byteLength))
     this.#finish()

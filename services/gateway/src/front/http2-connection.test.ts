@@ -1,7 +1,8 @@
 import { decodeLines } from '@postern/kube-http'
 import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
-import { ErrorCode, FrameType, Setting } from '../http2/frame.ts'
+import { ErrorCode, FrameType, PREFACE, Setting } from '../http2/frame.ts'
+import { frame } from '../http2/frame-testing.ts'
 import type { FrontHead, FrontRequest } from './front-interface.ts'
 import { FRONT_LIMITS } from './front-limits.ts'
 import {
@@ -10,10 +11,8 @@ import {
   credit,
   data,
   fields,
-  frame,
   type Line,
   openHttp2,
-  PREFACE,
   pseudo,
   request,
   reset,

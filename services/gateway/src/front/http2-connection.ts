@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream'
-import type { HeadBudget } from '@postern/kube-http'
 import { giveUp, Roster } from '@postern/mux'
 import { FieldCodingError, FieldDecoder, type FieldLine } from '../http2/field-decoder.ts'
 import { NO_TABLE } from '../http2/field-encoder.ts'
@@ -26,8 +25,7 @@ import {
 import { FrameReader, type FrameSink } from '../http2/frame-reader.ts'
 import { createTokenBucket, type TokenBucket } from '../limits/token-bucket.ts'
 import { AnswerBatch } from './answer-batch.ts'
-import type { RequestHandler } from './front-interface.ts'
-import type { FrontLimits } from './front-limits.ts'
+import type { FrontNeeds } from './front-needs.ts'
 import { Http2Exchange } from './http2-exchange.ts'
 import { areTrailers, Http2HeadReader } from './http2-head.ts'
 import { Http2Stream, RECEIVE_WINDOW_BYTES, type StreamHost } from './http2-stream.ts'
@@ -49,13 +47,8 @@ import type { Peer } from './peer.ts'
  *   dropped for a while, or the client would lose the answers to a reset.
  */
 
-export type Http2Needs = {
-  readonly handle: RequestHandler
-  readonly onMalformed: (remoteAddress: string, problem: string) => void
+export type Http2Needs = FrontNeeds & {
   readonly onClosed: (connection: Http2Connection) => void
-  readonly flushSoon: (connection: Http2Connection) => void
-  readonly headBudget: HeadBudget
-  readonly limits: FrontLimits
 }
 
 const STREAMS_MAX = 500
@@ -76,8 +69,6 @@ const RESETS_KEPT = 2 * STREAMS_MAX
 const STOP_MS = 100
 /** What a client leaves unread of what is no answer. */
 const BACKLOG_BYTES_MAX = 1024 * 1024
-/** More settings in a frame than there are to set. */
-const SETTINGS_MAX = 32
 const NOTHING = Buffer.alloc(0)
 
 const SETTINGS = encodeSettings([
@@ -106,7 +97,6 @@ export class Http2Connection implements StreamHost, FrameSink {
   #withinSinceMs: number | undefined
   /** Where nothing runs, or while it closes: until then. */
   #deadlineAt: number
-  #isEnded = false
   readonly #streams = new Roster<Http2Stream>()
   #lastStreamId = 0
   /** Streams with more than this are not begun any more. */
@@ -189,7 +179,7 @@ export class Http2Connection implements StreamHost, FrameSink {
   /** Writes what was said. */
   flush(): void {
     this.#isFlushing = false
-    if (this.#isEnded) return
+    if (this.#socket.writableEnded) return
     const out = this.#out
     if (out.length === 0) {
       this.#batch.flush()
@@ -347,14 +337,7 @@ export class Http2Connection implements StreamHost, FrameSink {
 
   onSettings(settings: Iterable<readonly [id: number, value: number]>): void {
     this.onIdleFrame()
-    let count = 0
-    for (const [id, value] of settings) {
-      count += 1
-      if (count > SETTINGS_MAX) {
-        throw new Http2Error(ErrorCode.ENHANCE_YOUR_CALM, 'too many settings')
-      }
-      this.#onSetting(id, value)
-    }
+    for (const [id, value] of settings) this.#onSetting(id, value)
     this.#control(SETTINGS_ACK)
   }
 
@@ -536,7 +519,7 @@ export class Http2Connection implements StreamHost, FrameSink {
   }
 
   #frame(type: number, flags: number, streamId: number, payload: Buffer | string): void {
-    if (this.#isEnded) return
+    if (this.#socket.writableEnded) return
     this.#batch.expect(FRAME_HEADER_BYTES + payload.length)
     writeFrameHeader(this.#frameHeader, { length: payload.length, type, flags, streamId })
     this.#batch.add(this.#frameHeader)
@@ -545,7 +528,7 @@ export class Http2Connection implements StreamHost, FrameSink {
   }
 
   #control(frame: Buffer): void {
-    if (this.#isEnded) return
+    if (this.#socket.writableEnded) return
     if (this.#socket.writableLength > BACKLOG_BYTES_MAX) {
       this.destroy()
       return
@@ -577,7 +560,6 @@ export class Http2Connection implements StreamHost, FrameSink {
     this.#reader.close()
     this.#deadlineAt = Date.now() + this.#needs.limits.idleMs
     this.flush()
-    this.#isEnded = true
     this.#socket.end(() => {
       this.#deadlineAt = Date.now() + this.#needs.limits.lingerMs
     })

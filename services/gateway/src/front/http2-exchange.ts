@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { ResponseHead } from '@postern/kube-http'
+import { withLength } from './answer-framing.ts'
 import type { ClientListener, FrontHead, FrontRequest } from './front-interface.ts'
 import type { Http2Stream } from './http2-stream.ts'
 
@@ -48,12 +49,10 @@ export class Http2Exchange implements FrontRequest {
     this.#stream.end()
   }
 
-  answer({ status, headers }: ResponseHead, body: Uint8Array, { close = false } = {}): void {
+  answer(head: ResponseHead, body: Uint8Array, { close = false } = {}): void {
     if (this.gone || this.responded) return
     this.#stream.mute()
-    const kept = headers.filter(([name]) => name.toLowerCase() !== 'content-length')
-    const length = ['content-length', String(body.byteLength)] as const
-    this.respond({ status, headers: [...kept, length] })
+    this.respond(withLength(head, body.byteLength))
     this.#stream.write(Buffer.from(body.buffer, body.byteOffset, body.byteLength))
     this.#stream.end()
     if (close) this.#close()

@@ -192,10 +192,8 @@ test('padding takes of the window and is not part of the body', async () => {
 })
 
 test('of bodies that nobody wants, the window of the connection opens again', async () => {
-  const { send, frames, connection, requests } = await (async () => {
-    const kept = keeper()
-    return { ...(await openHttp2(kept.handle)), requests: kept.requests }
-  })()
+  const { handle, requests } = keeper()
+  const { send, frames, connection } = await openHttp2(handle)
   const part = Buffer.alloc(16_384)
   for (let id = 1; id < 600; id += 2) {
     const parts = Array.from({ length: 16 }, () => data(id, part))

@@ -2,9 +2,9 @@ import { headerName, type ResponseHead } from '@postern/kube-http'
 import { ByteQueue } from '@postern/mux'
 import { encodeField, encodeStatus } from '../http2/field-encoder.ts'
 import { ErrorCode, FRAME_BYTES_MAX, WINDOW_BYTES_MAX } from '../http2/frame.ts'
+import { framingOf } from './answer-framing.ts'
 import type { ClientListener } from './front-interface.ts'
 import { httpDate } from './http-date.ts'
-import { framingOf } from './http1-answer.ts'
 
 /*
  * One stream of a connection (RFC 9113, 5.1): a request, and its answer.
@@ -167,11 +167,11 @@ export class Http2Stream {
   }
 
   /** Ends the stream so that the client sees that it is not complete. Nothing is called any more. */
-  abort(code: number = ErrorCode.INTERNAL_ERROR): void {
+  abort(): void {
     this.#listener = undefined
     if (this.#isOver) return
     this.#leave()
-    this.#host.sendReset(this.id, code)
+    this.#host.sendReset(this.id, ErrorCode.INTERNAL_ERROR)
   }
 
   // What the connection calls.

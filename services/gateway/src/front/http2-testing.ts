@@ -1,51 +1,19 @@
-import { type Duplex, duplexPair } from 'node:stream'
+import { literal } from '../http2/field-coding-testing.ts'
 import { FieldDecoder } from '../http2/field-decoder.ts'
-import { FrameType } from '../http2/frame.ts'
+import { FrameType, PREFACE } from '../http2/frame.ts'
+import { frame, framesIn } from '../http2/frame-testing.ts'
 import type { RequestHandler } from './front-interface.ts'
-import { FRONT_LIMITS } from './front-limits.ts'
 import { Http2Connection } from './http2-connection.ts'
-import { settle } from './testing.ts'
-
-export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-const FRAME_HEADER_BYTES = 9
+import { join, settle } from './testing.ts'
 
 export type Line = readonly [name: string, value: string]
 
-/** A frame as it came from the server. */
-export type Frame = {
-  readonly type: number
-  readonly flags: number
-  readonly streamId: number
-  readonly payload: Buffer
-}
-
 /** A client that writes frames by hand, and the connection that serves it: no library keeps anything from it. */
 export function connectHttp2(handle: RequestHandler, { budgetBytes = 1 << 24 } = {}) {
-  const [client, server]: Duplex[] = duplexPair()
-  if (client === undefined || server === undefined) throw new Error('duplexPair made no pair')
-  const malformed: string[] = []
-  const state = { closed: false, ended: false }
-  const headBudget = { bytesLeft: budgetBytes }
-  const connection = new Http2Connection(
-    server,
-    { remoteAddress: '10.0.0.1', serverName: 'demo.localhost', memory: {} },
-    {
-      handle,
-      onMalformed: (_address, problem) => void malformed.push(problem),
-      onClosed: () => {
-        state.closed = true
-      },
-      flushSoon: (written) => void setImmediate(() => written.flush()),
-      headBudget,
-      limits: FRONT_LIMITS,
-    },
-  )
+  const { client, server, state, malformed, peer, needs } = join(handle, { budgetBytes })
+  const connection = new Http2Connection(server, peer, needs)
   const came: Buffer[] = []
   client.on('data', (chunk: Buffer) => came.push(chunk))
-  client.on('end', () => {
-    state.ended = true
-  })
-  client.on('error', () => {})
   const frames = () => framesIn(Buffer.concat(came))
   const send = async (...sent: readonly Buffer[]): Promise<void> => {
     client.write(Buffer.concat(sent))
@@ -57,7 +25,7 @@ export function connectHttp2(handle: RequestHandler, { budgetBytes = 1 << 24 } =
     connection,
     malformed,
     state,
-    headBudget,
+    headBudget: needs.headBudget,
     send,
     /** Of the frames that came, those of a type, and of a stream if it is named. */
     frames: (type: number, streamId?: number) =>
@@ -127,18 +95,7 @@ export function pseudo(path: string, method = 'GET'): Line[] {
 
 /** Literal field lines without indexing, with new names, nothing of it in Huffman's code (RFC 7541, 6.2.2). */
 export function block(lines: readonly Line[]): Buffer {
-  return Buffer.concat(lines.flatMap(([name, value]) => [Buffer.of(0), text(name), text(value)]))
-}
-
-function text(said: string): Buffer {
-  const bytes = Buffer.from(said, 'latin1')
-  const length = bytes.length < 127 ? [bytes.length] : [127, ...varint(bytes.length - 127)]
-  return Buffer.concat([Buffer.from(length), bytes])
-}
-
-/** RFC 7541, 5.1. */
-function varint(value: number): number[] {
-  return value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))]
+  return Buffer.concat(lines.map(([name, value]) => literal('plain', name, value)))
 }
 
 export function data(streamId: number, bytes: Buffer, { isEnd = false } = {}): Buffer {
@@ -157,40 +114,8 @@ export function setting(id: number, value: number): Buffer {
   return frame(FrameType.SETTINGS, 0, 0, Buffer.concat([Buffer.of(0, id), u32(value)]))
 }
 
-/** RFC 9113, 4.1. */
-export function frame(
-  type: number,
-  flags: number,
-  streamId: number,
-  payload: Uint8Array = Buffer.alloc(0),
-): Buffer {
-  const header = Buffer.alloc(FRAME_HEADER_BYTES)
-  header.writeUIntBE(payload.length, 0, 3)
-  header.writeUInt8(type, 3)
-  header.writeUInt8(flags, 4)
-  header.writeUInt32BE(streamId, 5)
-  return Buffer.concat([header, payload])
-}
-
 function u32(value: number): Buffer {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32BE(value)
   return bytes
-}
-
-function framesIn(bytes: Buffer): Frame[] {
-  const found: Frame[] = []
-  let at = 0
-  while (at + FRAME_HEADER_BYTES <= bytes.length) {
-    const end = at + FRAME_HEADER_BYTES + bytes.readUIntBE(at, 3)
-    if (end > bytes.length) break
-    found.push({
-      type: bytes.readUInt8(at + 3),
-      flags: bytes.readUInt8(at + 4),
-      streamId: bytes.readUInt32BE(at + 5),
-      payload: bytes.subarray(at + FRAME_HEADER_BYTES, end),
-    })
-    at = end
-  }
-  return found
 }

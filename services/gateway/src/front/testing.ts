@@ -3,38 +3,49 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { ResponseHead } from '@postern/kube-http'
 import type { ClientListener, FrontRequest, RequestHandler } from './front-interface.ts'
 import { FRONT_LIMITS, type FrontLimits } from './front-limits.ts'
+import type { FrontNeeds } from './front-needs.ts'
 import { Http1Connection } from './http1-connection.ts'
+import type { Peer } from './peer.ts'
 
 export const OK: ResponseHead = { status: 200, headers: [['Date', 'today']] }
 
-/** A client and the connection that serves it, joined in memory. */
-export function connect(handle: RequestHandler, limits: FrontLimits = FRONT_LIMITS) {
+/** Both ends of a connection, joined in memory, and what whoever serves it needs. */
+export function join(
+  handle: RequestHandler,
+  { limits = FRONT_LIMITS, budgetBytes = 1 << 24 }: { limits?: FrontLimits; budgetBytes?: number },
+) {
   const [client, server]: Duplex[] = duplexPair()
   if (client === undefined || server === undefined) throw new Error('duplexPair made no pair')
   const malformed: string[] = []
-  const state = { draining: false, closed: false, ended: false, text: '' }
-  const connection = new Http1Connection(
-    server,
-    { remoteAddress: '10.0.0.1', serverName: 'demo.localhost', memory: {} },
-    {
-      handle,
-      onMalformed: (_address, problem) => void malformed.push(problem),
-      onClosed: () => {
-        state.closed = true
-      },
-      isDraining: () => state.draining,
-      flushSoon: (exchange) => void setImmediate(() => exchange.flush()),
-      headBudget: { bytesLeft: 1 << 24 },
-      limits,
-    },
-  )
-  client.on('data', (chunk: Buffer) => {
-    state.text += chunk.toString('latin1')
-  })
+  const state = { closed: false, ended: false }
   client.on('end', () => {
     state.ended = true
   })
   client.on('error', () => {})
+  const peer: Peer = { remoteAddress: '10.0.0.1', serverName: 'demo.localhost', memory: {} }
+  const needs: FrontNeeds & { onClosed(): void } = {
+    handle,
+    onMalformed: (_address, problem) => void malformed.push(problem),
+    onClosed: () => {
+      state.closed = true
+    },
+    flushSoon: (written) => void setImmediate(() => written.flush()),
+    headBudget: { bytesLeft: budgetBytes },
+    limits,
+  }
+  return { client, server, state, malformed, peer, needs }
+}
+
+/** A client that speaks HTTP/1.1, and the connection that serves it. */
+export function connect(handle: RequestHandler, limits: FrontLimits = FRONT_LIMITS) {
+  const joined = join(handle, { limits })
+  const { client, server, malformed, peer, needs } = joined
+  const state = Object.assign(joined.state, { draining: false, text: '' })
+  const isDraining = () => state.draining
+  const connection = new Http1Connection(server, peer, { ...needs, isDraining })
+  client.on('data', (chunk: Buffer) => {
+    state.text += chunk.toString('latin1')
+  })
   return {
     client,
     server,

@@ -2,6 +2,7 @@ import { createServer, type TLSSocket } from 'node:tls'
 import type { HeadBudget } from '@postern/kube-http'
 import type { Front, RequestHandler, ServingCertificate } from './front-interface.ts'
 import { FRONT_LIMITS } from './front-limits.ts'
+import type { FrontNeeds } from './front-needs.ts'
 import { Http1Connection, type Http1Needs } from './http1-connection.ts'
 import { Http2Connection, type Http2Needs } from './http2-connection.ts'
 import { peerOf } from './peer.ts'
@@ -68,24 +69,13 @@ export function createTlsFront(settings: {
     }
   })
 
+  const needs: FrontNeeds = { handle, onMalformed, flushSoon, headBudget, limits: FRONT_LIMITS }
   const http1Needs: Http1Needs = {
-    handle,
-    onMalformed,
+    ...needs,
     onClosed: (closed) => http1.delete(closed),
     isDraining: () => draining,
-    flushSoon,
-    headBudget,
-    limits: FRONT_LIMITS,
   }
-
-  const http2Needs: Http2Needs = {
-    handle,
-    onMalformed,
-    onClosed: (closed) => http2.delete(closed),
-    flushSoon,
-    headBudget,
-    limits: FRONT_LIMITS,
-  }
+  const http2Needs: Http2Needs = { ...needs, onClosed: (closed) => http2.delete(closed) }
 
   // One look at all of them costs less than a timer for each.
   const sweep = setInterval(() => {

@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { type ClientHttp2Session, connect } from 'node:http2'
 import { duplexPair } from 'node:stream'
 import { FieldCodingError, type FieldDecoder, type FieldLine } from './field-decoder.ts'
+import { Flag, FrameType, PREFACE } from './frame.ts'
+import { frame, framesIn } from './frame-testing.ts'
 
 /** RFC 7541, 5.1. `pattern` is what stands in the first byte before the `bits` of the integer. */
 export function integer(pattern: number, bits: number, value: number): Buffer {
@@ -128,19 +130,6 @@ export function decodeHuffmanNaively(bytes: Buffer): string | undefined {
   return /^1{0,7}$/.test(bits) ? Buffer.from(decoded).toString('latin1') : undefined
 }
 
-const PREFACE_BYTES = 24
-const [HEADERS, SETTINGS, CONTINUATION] = [1, 4, 9]
-const [END_STREAM, ACK, END_HEADERS, PADDED, PRIORITY] = [1, 1, 4, 8, 32]
-
-function frame(type: number, flags: number, streamId: number, payload: Uint8Array): Buffer {
-  const header = Buffer.alloc(9)
-  header.writeUIntBE(payload.length, 0, 3)
-  header[3] = type
-  header[4] = flags
-  header.writeUInt32BE(streamId, 5)
-  return Buffer.concat([header, payload])
-}
-
 /** A client of nghttp2, and what it writes to a server that is not there. */
 export function createNghttp2Client() {
   const [ours, theirs] = duplexPair()
@@ -152,31 +141,21 @@ export function createNghttp2Client() {
   const options = { createConnection: () => ours, strictSingleValueFields: false }
   const session: ClientHttp2Session = connect('https://gateway', options)
   theirs.write(
-    Buffer.concat([
-      frame(SETTINGS, 0, 0, Buffer.alloc(0)),
-      frame(SETTINGS, ACK, 0, Buffer.alloc(0)),
-    ]),
+    Buffer.concat([frame(FrameType.SETTINGS, 0, 0), frame(FrameType.SETTINGS, Flag.ACK, 0)]),
   )
 
   /** The field blocks so far, each of one or more frames. */
   function blocks(): Buffer[] {
     const found: Buffer[] = []
     let parts: Buffer[] = []
-    let at = PREFACE_BYTES
-    while (at + 9 <= bytes.length) {
-      const end = at + 9 + bytes.readUIntBE(at, 3)
-      if (end > bytes.length) break
-      const [type = 0, flags = 0] = bytes.subarray(at + 3, at + 5)
-      if (type === HEADERS || type === CONTINUATION) {
-        if ((flags & PADDED) !== 0) throw new Error('a client that pads')
-        const start = at + 9 + (type === HEADERS && (flags & PRIORITY) !== 0 ? 5 : 0)
-        parts.push(bytes.subarray(start, end))
-        if ((flags & END_HEADERS) !== 0) {
-          found.push(Buffer.concat(parts))
-          parts = []
-        }
-      }
-      at = end
+    for (const { type, flags, payload } of framesIn(bytes.subarray(PREFACE.length))) {
+      const isFirst = type === FrameType.HEADERS
+      if (!isFirst && type !== FrameType.CONTINUATION) continue
+      if ((flags & Flag.PADDED) !== 0) throw new Error('a client that pads')
+      parts.push(isFirst && (flags & Flag.PRIORITY) !== 0 ? payload.subarray(5) : payload)
+      if ((flags & Flag.END_HEADERS) === 0) continue
+      found.push(Buffer.concat(parts))
+      parts = []
     }
     return found
   }
@@ -197,7 +176,8 @@ export function createNghttp2Client() {
     written,
     /** Answers the request of a stream. */
     answer(streamId: number, block: Buffer) {
-      theirs.write(frame(HEADERS, END_HEADERS | END_STREAM, streamId, block))
+      const flags = Flag.END_HEADERS | Flag.END_STREAM
+      theirs.write(frame(FrameType.HEADERS, flags, streamId, block))
     },
     [Symbol.dispose]: () => {
       session.destroy()

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Http2Error, PREFACE } from './frame.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
+import { frame } from './frame-testing.ts'
 
 // oxlint-disable-next-line node/no-process-env -- how long to look, and to repeat a run that failed
 const { POSTERN_TEST_FUZZ_RUNS, POSTERN_TEST_FUZZ_SEED } = process.env
@@ -44,14 +45,7 @@ const anyFrame = fc
       fc.constantFrom(4, 5, 6, 8).map((length) => new Uint8Array(length)),
     ),
   )
-  .map(([type, flags, id, payload]) => {
-    const header = Buffer.alloc(9)
-    header.writeUIntBE(payload.length, 0, 3)
-    header[3] = type
-    header[4] = flags
-    header.writeUInt32BE(id, 5)
-    return Buffer.concat([header, payload])
-  })
+  .map(([type, flags, id, payload]) => frame(type, flags, id, payload))
 const SETTINGS = Buffer.from('000000040000000000', 'hex')
 const conversation = fc
   .array(

@@ -37,9 +37,12 @@ export type FrameSink = {
   stopped(): boolean
 }
 
-/** More than the lines may have (1 MiB) is taken only to be refused. */
+/** As much as the lines themselves may have. */
 const BLOCK_BYTES_MAX = 1024 * 1024
 const BLOCK_FRAMES_MAX = 256
+const SETTING_BYTES = 6
+/** More in a frame than there are to set: each is looked at by every stream. */
+const SETTINGS_MAX = 32
 const NOTHING = Buffer.alloc(0)
 
 /** Payload lengths that a type allows, and whether it is about a stream (RFC 9113, 6). */
@@ -126,31 +129,25 @@ export class FrameReader {
   /** Keeps a copy of what a frame has by now: the frame is read once it is whole. */
   #hold(chunk: Buffer, from: number): number {
     let at = from
-    this.#partial ??= Buffer.allocUnsafe(FRAME_HEADER_BYTES)
+    let held = this.#partial ?? Buffer.allocUnsafe(FRAME_HEADER_BYTES)
     if (this.#partialBytes < FRAME_HEADER_BYTES) {
-      at += this.#keep(chunk, at, FRAME_HEADER_BYTES)
+      at += this.#fill(held, chunk, at)
       if (this.#partialBytes < FRAME_HEADER_BYTES) return at
-      const whole = Buffer.allocUnsafe(FRAME_HEADER_BYTES + lengthOf(this.#partial, 0))
-      this.#partial.copy(whole)
-      this.#partial = whole
+      const header = held
+      held = Buffer.allocUnsafe(FRAME_HEADER_BYTES + lengthOf(header, 0))
+      header.copy(held)
     }
-    const whole = this.#partial
-    at += this.#keep(chunk, at, whole.length)
-    if (this.#partialBytes < whole.length) return at
+    at += this.#fill(held, chunk, at)
+    if (this.#partialBytes < held.length) return at
     this.#partial = undefined
     this.#partialBytes = 0
-    this.#frame(whole, 0, whole.subarray(FRAME_HEADER_BYTES))
+    this.#frame(held, 0, held.subarray(FRAME_HEADER_BYTES))
     return at
   }
 
-  #keep(chunk: Buffer, at: number, until: number): number {
-    if (this.#partial === undefined) return 0
-    const copied = chunk.copy(
-      this.#partial,
-      this.#partialBytes,
-      at,
-      at + until - this.#partialBytes,
-    )
+  #fill(held: Buffer, chunk: Buffer, at: number): number {
+    const copied = chunk.copy(held, this.#partialBytes, at)
+    this.#partial = held
     this.#partialBytes += copied
     return copied
   }
@@ -247,8 +244,11 @@ export class FrameReader {
 
   #onSettings(flags: number, payload: Buffer): void {
     const isAck = (flags & Flag.ACK) !== 0
-    if (payload.length % 6 !== 0 || (isAck && payload.length > 0)) {
+    if (payload.length % SETTING_BYTES !== 0 || (isAck && payload.length > 0)) {
       throw new Http2Error(ErrorCode.FRAME_SIZE_ERROR, 'SETTINGS of a length that they cannot have')
+    }
+    if (payload.length > SETTINGS_MAX * SETTING_BYTES) {
+      throw new Http2Error(ErrorCode.ENHANCE_YOUR_CALM, 'too many settings')
     }
     if (isAck) this.#sink.onIdleFrame()
     else this.#sink.onSettings(settingsIn(payload))
@@ -256,7 +256,7 @@ export class FrameReader {
 }
 
 function* settingsIn(payload: Buffer): Generator<readonly [id: number, value: number]> {
-  for (let at = 0; at < payload.length; at += 6) {
+  for (let at = 0; at < payload.length; at += SETTING_BYTES) {
     yield [payload.readUInt16BE(at), payload.readUInt32BE(at + 2)]
   }
 }

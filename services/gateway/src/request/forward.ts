@@ -1,4 +1,4 @@
-import { contentLengthOf, type ResponseHead } from '@postern/kube-http'
+import type { ResponseHead } from '@postern/kube-http'
 import {
   MuxClosedError,
   MuxResetError,
@@ -6,6 +6,7 @@ import {
   type MuxStream,
   type StreamReceiver,
 } from '@postern/mux'
+import { framingOf } from '../front/answer-framing.ts'
 import type { ClientListener, FrontRequest } from '../front/front-interface.ts'
 import { CuttableStream, type FlowEnd } from '../streams/cuttable-stream.ts'
 import type { Cut } from '../streams/live-requests.ts'
@@ -177,12 +178,13 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
     const { request, isWatch, longRunning } = this.#order
     this.#code = head.status
     this.#events = isWatch ? watchEvents(head) : undefined
+    const framing = framingOf(request.head.method, head)
     this.#through = new CuttableStream({
       sink: request,
       framing: this.#events?.framing,
       // A watch may end at any time: its client goes on where the last event left it.
       lastWord: this.#events === undefined ? undefined : NO_WORD,
-      lengthBytes: bodyBytesOf(request.head.method, head),
+      lengthBytes: framing.kind === 'length' ? framing.bytes : undefined,
       onEnd: (end) => this.#onEnded(end),
     })
     request.respond(head)
@@ -235,11 +237,4 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
     // Also where the answer is whole: what is left of the body goes nowhere.
     if (this.#stream?.closed === false) this.#stream.reset('cancelled')
   }
-}
-
-/** How long the body of an answer says to be; `undefined` where it does not, or has none. */
-function bodyBytesOf(method: string, { status, headers }: ResponseHead): number | undefined {
-  if (method === 'HEAD' || status === 204 || status === 304) return undefined
-  const length = contentLengthOf(headers)
-  return typeof length === 'number' ? length : undefined
 }

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
 import { type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { createDecider, nextChangeAt } from '@postern/access'
 import { createTestAuthority } from '@postern/pki/testing'
@@ -9,6 +8,7 @@ import { createLog, createMetrics } from '@postern/telemetry'
 import { NoAgentError } from '@postern/tunnel'
 import { createRecorder } from '../../src/audit/recorder.ts'
 import { openSpool, type Spool } from '../../src/audit/spool.ts'
+import { settle } from '../../src/front/testing.ts'
 import { createTlsFront } from '../../src/front/tls-front.ts'
 import { createRequestLimiter, type RequestLimits } from '../../src/limits/request-limits.ts'
 import { createTokenBucket } from '../../src/limits/token-bucket.ts'
@@ -187,7 +187,7 @@ export type Gateway = Awaited<ReturnType<typeof startGateway>>
 async function readRecords(spool: Spool) {
   const records: AuditEvent[] = []
   // An outcome is noted once the answer is written: its client may have it some turns of the event loop before.
-  for (let turns = 0; turns < 8; turns += 1) await turn()
+  await settle()
   // What was noted just now is on its way to the disk.
   await spool.append('{"kind":"Marker"}')
   for (;;) {
