@@ -1,5 +1,6 @@
 import type { RequestHead, ResponseHead, UpgradeProtocol } from './head.ts'
-import { type HeaderLines, isFieldValue, isToken } from './header-lines.ts'
+import { type HeaderLines, isFieldValue } from './header-lines.ts'
+import { headerName } from './header-names.ts'
 
 /** A head that is malformed, or too large to be sent. */
 export class HeadError extends Error {
@@ -97,7 +98,6 @@ export function decodeResponseHead(bytes: Uint8Array): ResponseHead {
   if (status < 100 || status > 599) throw new HeadError('bad status')
   const headers = reader.headers()
   reader.finish()
-  checkHeaders(headers)
   return { status, headers }
 }
 
@@ -118,9 +118,19 @@ function checkReference(text: string): void {
 function checkHeaders(headers: HeaderLines): void {
   if (headers.length > HEADERS_MAX) throw new HeadError('too many headers')
   for (const [name, value] of headers) {
-    if (!isToken(name)) throw new HeadError('malformed header name')
-    if (!isFieldValue(value)) throw new HeadError('malformed header value')
+    checkedName(name)
+    checkValue(value)
   }
+}
+
+function checkedName(text: string): string {
+  const { name, isToken } = headerName(text)
+  if (!isToken) throw new HeadError('malformed header name')
+  return name
+}
+
+function checkValue(text: string): void {
+  if (!isFieldValue(text)) throw new HeadError('malformed header value')
 }
 
 function linesText(lines: HeaderLines): string {
@@ -180,7 +190,12 @@ class HeadReader {
     const count = this.#varint()
     if (count > HEADERS_MAX) throw new HeadError('too many headers')
     const lines: [string, string][] = []
-    for (let index = 0; index < count; index += 1) lines.push([this.text(), this.text()])
+    for (let index = 0; index < count; index += 1) {
+      const name = checkedName(this.text())
+      const value = this.text()
+      checkValue(value)
+      lines.push([name, value])
+    }
     return lines
   }
 

@@ -2,6 +2,8 @@ import { rememberTexts } from './known-texts.ts'
 
 /** What is to know of a header's name, in whatever spelling it comes. */
 export type HeaderName = {
+  /** As written, and the same text whenever it comes again: to look that up once more costs next to nothing. */
+  readonly name: string
   /** In lower case. */
   readonly key: string
   /** RFC 9110, 5.6.2. Only then is it a name at all. */
@@ -38,6 +40,7 @@ function lookAt(name: string): HeaderName {
   // Some servers read `_` as `-`, so both spellings are one name.
   const spelled = key.replaceAll('_', '-')
   return {
+    name,
     key,
     isToken: TOKEN.test(name),
     isHopByHop: HOP_BY_HOP.has(spelled),

@@ -55,7 +55,7 @@ export function parseResponseHead(text: string, method: string): ReceivedHead {
     if (lines === HEADERS_MAX) throw new HttpSyntaxError('too many headers')
     const start = end + CRLF.length
     end = lineEnd(text, start)
-    const { name, known, value } = parseFieldLine(text, start, end)
+    const { known, value } = parseFieldLine(text, start, end)
     switch (known.key) {
       case 'content-length':
         framing = saidOnce(framing, lengthFraming(value))
@@ -71,7 +71,7 @@ export function parseResponseHead(text: string, method: string): ReceivedHead {
         break
       default:
     }
-    if (isEndToEnd(known)) headers.push([name, value])
+    if (isEndToEnd(known)) headers.push([known.name, value])
   }
   const status = Number(code)
   if (method === 'HEAD' || status === 204 || status === 304) framing = { kind: 'none' }
@@ -107,8 +107,7 @@ function lineEnd(text: string, from: number): number {
 function parseFieldLine(text: string, start: number, end: number) {
   const colon = text.indexOf(':', start)
   if (colon === -1 || colon > end) throw new HttpSyntaxError('a line without a colon')
-  const name = text.slice(start, colon)
-  const known = headerName(name)
+  const known = headerName(text.slice(start, colon))
   if (!known.isToken) throw new HttpSyntaxError('malformed header name')
   let from = colon + 1
   let to = end
@@ -116,7 +115,7 @@ function parseFieldLine(text: string, start: number, end: number) {
   while (to > from && isBlank(text.charCodeAt(to - 1))) to -= 1
   const value = text.slice(from, to)
   if (!isFieldValue(value)) throw new HttpSyntaxError('malformed header value')
-  return { name, known, value }
+  return { known, value }
 }
 
 const isBlank = (code: number): boolean => code === SPACE || code === TAB

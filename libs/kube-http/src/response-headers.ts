@@ -2,6 +2,7 @@ import { AGENT_ERROR_HEADER } from './agent-error.ts'
 import type { ResponseHead } from './head.ts'
 import { type HeaderLines, valuesOf } from './header-lines.ts'
 import { type HeaderName, headerName } from './header-names.ts'
+import { rememberTexts } from './known-texts.ts'
 
 const FORWARDED = new Set([
   'accept-ranges',
@@ -27,12 +28,19 @@ const FORWARDED = new Set([
   'x-stream-protocol-version',
 ])
 const FORWARDED_PREFIX = 'x-kubernetes-pf-'
-/** What of the cluster's headers reaches the client: an allow-list, line by line. */
-export function forwardableResponseHeaders(headers: HeaderLines): HeaderLines {
-  return headers.filter(([name]) => {
+
+/** The same few names come with every answer. */
+const isForwarded = rememberTexts(
+  (name) => {
     const { key } = headerName(name)
     return FORWARDED.has(key) || key.startsWith(FORWARDED_PREFIX)
-  })
+  },
+  { textsMax: 1024, charactersMax: 64 },
+)
+
+/** What of the cluster's headers reaches the client: an allow-list, line by line. */
+export function forwardableResponseHeaders(headers: HeaderLines): HeaderLines {
+  return headers.filter(([name]) => isForwarded(name))
 }
 
 /** A cluster that sends a client elsewhere would send its credentials too (CVE-2022-3172). */

@@ -1,5 +1,5 @@
 import { EMPTY_SNAPSHOT, type Snapshot } from '@postern/access'
-import { createLeaseClock, holdLease, type Lease } from '@postern/eventing'
+import { holdLease, type Lease } from '@postern/eventing'
 import { EventLogServiceDefinition } from '@postern/proto/postern/eventlog/v1/event_log'
 import { type ClustersState, foldClusters, NO_CLUSTERS } from './clusters-fold.ts'
 import { identityCodec } from './identity-codec.ts'
@@ -25,17 +25,17 @@ export function createReplica(needs: ReplicaNeeds): Replica {
   let positions: Positions = { identity: 0n, policy: 0n, 'tunnel-broker': 0n }
   let readers: readonly LogReader[] = []
   let leases: readonly Lease[] = []
-  let wasValid = !needs.leases
-  const clock = createLeaseClock()
+  const { leaseClock } = needs
+  let wasValid = leaseClock === undefined
   const changed = createListeners<void>(log)
   const leaseChanged = createListeners<boolean>(log)
 
   const isCaughtUp = () =>
     readers.length === LOGS.length && readers.every((reader) => reader.caughtUp)
-  const leaseValid = () => {
-    if (!needs.leases) return true
-    const atMs = clock()
-    return isCaughtUp() && leases.length > 0 && leases.every((lease) => lease.valid(atMs))
+  const leaseValid = (atMs?: number): boolean => {
+    if (leaseClock === undefined) return true
+    const at = atMs ?? leaseClock()
+    return isCaughtUp() && leases.length > 0 && leases.every((lease) => lease.valid(at))
   }
   const checkLease = () => {
     const isValid = leaseValid()
@@ -92,10 +92,10 @@ export function createReplica(needs: ReplicaNeeds): Replica {
         },
       }),
     ]
-    if (!needs.leases) return
+    if (leaseClock === undefined) return
     leases = LOGS.flatMap((service, index) => {
       const follower = readers[index]?.follower
-      return follower ? [holdLease({ ...common(service), follower, now: clock })] : []
+      return follower ? [holdLease({ ...common(service), follower, now: leaseClock })] : []
     })
     for (const lease of leases) {
       lease.onLost(checkLease)

@@ -40,8 +40,11 @@ export type Replica = {
   hasAgent(clusterId: string, agentId: string): boolean
   /** Called after each change, once the new snapshot is in place. Answers a function that ends it. */
   onChange(listener: () => void): () => void
-  /** Whether it is caught up and all logs' leases hold at this moment. Always true without leases. */
-  leaseValid(): boolean
+  /**
+   * Whether it is caught up and all logs' leases hold at that moment of their clock, or now. Always true without
+   * leases.
+   */
+  leaseValid(atMs?: number): boolean
   /**
    * Resolves with true once everything that was committed before the call is in the snapshot, with false
    * when two seconds have not shown that. Needs leases; without them nothing is known of it: false.
@@ -54,6 +57,6 @@ export type Replica = {
 export type ReplicaNeeds = {
   readonly clients: RpcClients
   readonly log: Log
-  /** Whether to hold a lease on every log, as one must who decides requests. */
-  readonly leases: boolean
+  /** Holds a lease on every log, as one must who decides requests: by this clock (`createLeaseClock`). */
+  readonly leaseClock?: () => number
 }

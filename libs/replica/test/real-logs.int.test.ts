@@ -1,6 +1,7 @@
 import { decide, resourceAttributes } from '@postern/access'
 import { type Bus, connectBus } from '@postern/bus'
 import { type Outsider, openOutsider } from '@postern/bus/testing'
+import { createLeaseClock } from '@postern/eventing'
 import { createKillableNats, type KillableNats } from '@postern/fixtures'
 import { type ServedLog, serveLog } from '@postern/fixtures/other-services'
 import { createTestAuthority, type TestAuthority } from '@postern/pki/testing'
@@ -99,7 +100,7 @@ async function openReplica(owners = addresses): Promise<Replica> {
     addresses: owners,
     log,
   })
-  const replica = createReplica({ clients, log, leases: true })
+  const replica = createReplica({ clients, log, leaseClock: createLeaseClock() })
   closing.push(() => clients.close())
   closing.push(async () => await replica.stop())
   replica.start()

@@ -1,4 +1,5 @@
 import { decide, resourceAttributes } from '@postern/access'
+import { createLeaseClock } from '@postern/eventing'
 import { createReplica, type Replica } from '@postern/replica'
 import { createMemoryLogs, type EventOf, type MemoryLogs } from '@postern/replica/testing'
 import { createMemoryLog } from '@postern/telemetry/testing'
@@ -12,7 +13,7 @@ const opened = (leases: boolean) =>
   createReplica({
     clients: logs.clients,
     log: memoryLog,
-    leases,
+    ...(leases ? { leaseClock: createLeaseClock() } : {}),
   })
 
 beforeEach(() => {

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { createDecider, nextChangeAt } from '@postern/access'
+import { createLeaseClock } from '@postern/eventing'
 import { parseHostPort } from '@postern/lifecycle'
 import { createReplica } from '@postern/replica'
 import type { Composed, Runtime } from '@postern/service'
@@ -57,7 +58,8 @@ export async function composeGateway(
   })
 
   const decider = createDecider()
-  const replica = createReplica({ clients, log, leases: true })
+  const leaseClock = createLeaseClock()
+  const replica = createReplica({ clients, log, leaseClock })
   const sessionService = createSessionClient(clients)
   const sessions = createSessionDirectory({
     open: (userId, clusterId) => sessionService.open(userId, clusterId),
@@ -78,13 +80,13 @@ export async function composeGateway(
   const rights = {
     snapshot: () => replica.snapshot(),
     tokenBySha256: (sha256: string) => replica.tokenBySha256(sha256),
-    isSessionOver: (sessionId: string) => sessions.isOver(sessionId),
+    isSessionOver: (sessionId: string, at: Date) => sessions.isOver(sessionId, at),
     decider,
     nextChangeAt,
   }
   const live = createLiveRequests({
-    review: (request) => reviewRight(request, rights, now()),
-    nowMs: () => now().getTime(),
+    review: (right, at) => reviewRight(right, rights, at),
+    now,
     shortGraceMs: SHORT_GRACE_MS,
     random: Math.random,
   })
@@ -92,7 +94,10 @@ export async function composeGateway(
   let sessionLog: ReturnType<typeof followSessions> | undefined
   let relays: ReturnType<typeof followRelays> | undefined
   let shipping: ReturnType<typeof startShipping> | undefined
-  const leaseValid = () => replica.leaseValid() && sessionLog?.leaseValid() === true
+  const leaseValid = () => {
+    const atMs = leaseClock()
+    return replica.leaseValid(atMs) && sessionLog?.leaseValid(atMs) === true
+  }
   const onLease = () => live.leaseChanged(leaseValid())
 
   const dialer = createGatewayDialer({
@@ -167,6 +172,7 @@ export async function composeGateway(
       sessionLog = followSessions({
         clients,
         log,
+        leaseClock,
         apply: (fact) => sessions.apply(fact),
         reset: () => sessions.reset(),
         onLease,

@@ -20,7 +20,7 @@ export async function composePolicy({
   log,
   now,
 }: PolicyRuntime): Promise<Composed> {
-  const replica = createReplica({ clients, log, leases: false })
+  const replica = createReplica({ clients, log })
   const parties = createKnownParties(replica)
   const roles = createRoleRepository({ store, db })
   const grants = createGrantRepository({ store, db })

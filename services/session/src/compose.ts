@@ -31,7 +31,7 @@ export async function composeSession({
   now,
 }: SessionRuntime): Promise<Composed> {
   const signals = createSessionSignals({ log, metrics })
-  const replica = createReplica({ clients, log, leases: false })
+  const replica = createReplica({ clients, log })
   const access = createReplicaAccess(replica)
   const changes = createSessionChanges({
     db,

@@ -30,7 +30,7 @@ export async function composeTunnelBroker({
   metrics,
   now,
 }: TunnelBrokerRuntime): Promise<Composed> {
-  const replica = createReplica({ clients, log, leases: false })
+  const replica = createReplica({ clients, log })
   const clusters = createClusterRepository({ db, store })
   const agents = createAgentStatusStore({ db })
   const relays = createRelayRepository({ db, store })

@@ -1,4 +1,4 @@
-import { createLeaseClock, followLog, holdLease } from '@postern/eventing'
+import { followLog, holdLease } from '@postern/eventing'
 import { EventLogServiceDefinition } from '@postern/proto/postern/eventlog/v1/event_log'
 import type { RpcClients } from '@postern/rpc'
 import type { Log } from '@postern/telemetry'
@@ -9,6 +9,7 @@ import type { SessionFact } from '../session/session-directory.ts'
 export function followSessions(needs: {
   clients: RpcClients
   log: Log
+  leaseClock: () => number
   apply(fact: SessionFact): void
   reset(): void
   onLease(): void
@@ -24,11 +25,11 @@ export function followSessions(needs: {
     },
     onReset: () => needs.reset(),
   })
-  const lease = holdLease({ ...common, follower, now: createLeaseClock() })
+  const lease = holdLease({ ...common, follower, now: needs.leaseClock })
   lease.onLost(() => needs.onLease())
   lease.onRegained(() => needs.onLease())
   return {
-    leaseValid: () => lease.valid(),
+    leaseValid: (atMs: number) => lease.valid(atMs),
     get caughtUp() {
       return follower.caughtUp
     },

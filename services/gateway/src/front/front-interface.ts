@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { HeaderLines, ResponseHead, UpgradeProtocol } from '@postern/kube-http'
+import type { AnswerFraming } from './answer-framing.ts'
 import type { ClientLines } from './client-lines.ts'
 
 /** The last token that came on a connection, and what its hash is. */
@@ -61,8 +62,11 @@ export type FrontRequest = AnswerSink & {
   /** Holds the body up, and its client with it. */
   pause(): void
   resume(): void
-  /** Sends the head at once. A body follows by `write` and `end`, of the length that the head says, if it says one. */
-  respond(head: ResponseHead): void
+  /**
+   * Sends the head at once, and answers what follows it: a body by `write` and `end`, of the length that the
+   * head says, if it says one. Nothing is called before it returns.
+   */
+  respond(head: ResponseHead): AnswerFraming
   /** Answers whole, and closes the connection afterwards where `close` says so. Nothing is called any more. */
   answer(head: ResponseHead, body: Uint8Array, options?: { close?: boolean }): void
   /** Sends 101 and hands over the raw connection. Only with `head.upgrade`. Nothing is called any more. */

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { HeaderLines, IncomingHead, ResponseHead } from '@postern/kube-http'
 import { AnswerBatch } from './answer-batch.ts'
-import { type AnswerFraming, framingOf, withLength } from './answer-framing.ts'
+import { type AnswerFraming, framingOf, NO_BODY, withLength } from './answer-framing.ts'
 import { clientLines } from './client-lines.ts'
 import type { ClientListener, FrontHead, FrontRequest } from './front-interface.ts'
 import { httpDate } from './http-date.ts'
@@ -89,10 +89,11 @@ export class Http1Exchange implements FrontRequest {
     this.#host.bodyMoves()
   }
 
-  respond(head: ResponseHead): void {
-    if (this.#isGone || this.responded) return
-    this.#begin(head)
+  respond(head: ResponseHead): AnswerFraming {
+    if (this.#isGone || this.responded) return NO_BODY
+    const framing = this.#begin(head)
     this.#host.flushSoon(this)
+    return framing
   }
 
   write(chunk: Buffer): boolean {
@@ -123,7 +124,7 @@ export class Http1Exchange implements FrontRequest {
 
   switchProtocols(headers: HeaderLines): Duplex {
     if (this.head.upgrade === undefined) throw new Error('a plain request is not an upgrade')
-    this.#framing = { kind: 'none' }
+    this.#framing = NO_BODY
     this.#isEnded = true
     const { socket } = this.#host
     socket.write(writeSwitchingHead(headers), 'latin1')

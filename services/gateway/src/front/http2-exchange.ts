@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { ResponseHead } from '@postern/kube-http'
-import { withLength } from './answer-framing.ts'
+import { type AnswerFraming, withLength } from './answer-framing.ts'
 import type { ClientListener, FrontHead, FrontRequest } from './front-interface.ts'
 import type { Http2Stream } from './http2-stream.ts'
 
@@ -37,8 +37,8 @@ export class Http2Exchange implements FrontRequest {
     this.#stream.resume()
   }
 
-  respond(head: ResponseHead): void {
-    this.#stream.respond(this.head.method, head)
+  respond(head: ResponseHead): AnswerFraming {
+    return this.#stream.respond(this.head.method, head)
   }
 
   write(chunk: Buffer): boolean {

@@ -2,7 +2,7 @@ import { headerName, type ResponseHead } from '@postern/kube-http'
 import { ByteQueue } from '@postern/mux'
 import { encodeField, encodeStatus } from '../http2/field-encoder.ts'
 import { ErrorCode, FRAME_BYTES_MAX, WINDOW_BYTES_MAX } from '../http2/frame.ts'
-import { framingOf } from './answer-framing.ts'
+import { type AnswerFraming, framingOf, NO_BODY } from './answer-framing.ts'
 import type { ClientListener } from './front-interface.ts'
 import { httpDate } from './http-date.ts'
 
@@ -136,14 +136,15 @@ export class Http2Stream {
     this.#deliver()
   }
 
-  respond(method: string, head: ResponseHead): void {
-    if (this.#isGone || this.#responded) return
+  respond(method: string, head: ResponseHead): AnswerFraming {
+    if (this.#isGone || this.#responded) return NO_BODY
     this.#responded = true
     const framing = framingOf(method, head)
     this.#hasBody = framing.kind !== 'none'
     this.#owedBytes = framing.kind === 'length' ? framing.bytes : undefined
     this.#block = fieldBlock(head)
     this.#send()
+    return framing
   }
 
   /** Answers whether more may be written now; else `onAnswerDrain` is called. */

@@ -6,11 +6,11 @@ import {
   type MuxStream,
   type StreamReceiver,
 } from '@postern/mux'
-import { framingOf } from '../front/answer-framing.ts'
 import type { ClientListener, FrontRequest } from '../front/front-interface.ts'
 import { CuttableStream, type FlowEnd } from '../streams/cuttable-stream.ts'
 import type { Cut } from '../streams/live-requests.ts'
 import { type WatchEvents, watchEvents } from '../streams/watch.ts'
+import type { AnswerWait, AnswerWaits } from './answer-waits.ts'
 import { statusText } from './kubernetes-status.ts'
 import { type Cuttable, type Outcome, refused } from './outcome.ts'
 import {
@@ -24,7 +24,7 @@ import {
 import { acceptResponseHead, parseResponseHead } from './response-head.ts'
 
 const BODY_BYTES_MAX = 16 * 1024 * 1024
-const ANSWER_TIMEOUT_MS = 75_000
+const ANSWER_SECONDS_MAX = 75
 const NO_WORD = Buffer.alloc(0)
 
 type Order = {
@@ -35,6 +35,7 @@ type Order = {
   readonly isWatch: boolean
   /** It changes nothing: whatever became of it, it may be sent again. */
   readonly onlyReads: boolean
+  readonly waits: AnswerWaits
 }
 
 /** Who hears what becomes of a request. */
@@ -56,12 +57,13 @@ export function forward(head: Uint8Array, order: Order, listener: ForwardListene
   return forwarding
 }
 
-class Forwarding implements Cuttable, ClientListener, StreamReceiver {
+class Forwarding implements Cuttable, ClientListener, StreamReceiver, AnswerWait {
   readonly #order: Order
   readonly #listener: ForwardListener
   #stream: MuxStream | undefined
   #bodyBytes = 0
-  #answerTimer: NodeJS.Timeout | undefined
+  #seat: number | undefined
+  #secondsWaited = 0
   /** Set with the head of the answer. */
   #through: CuttableStream | undefined
   #events: WatchEvents | undefined
@@ -75,7 +77,7 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
   }
 
   start(head: Uint8Array): void {
-    const { request, tunnel, longRunning, clusterName } = this.#order
+    const { request, tunnel, longRunning, clusterName, waits } = this.#order
     try {
       this.#stream = tunnel.open(head)
     } catch (error) {
@@ -84,7 +86,7 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
       return
     }
     // What runs long may also take long to begin: a watch of a large list.
-    if (!longRunning) this.#answerTimer = setTimeout(() => this.#onLate(), ANSWER_TIMEOUT_MS)
+    if (!longRunning) this.#seat = waits.add(this)
     this.#stream.receive(this)
     request.listen(this)
   }
@@ -138,9 +140,15 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
 
   // What the cluster answers.
 
+  onSecond(): void {
+    this.#secondsWaited += 1
+    if (this.#secondsWaited < ANSWER_SECONDS_MAX) return
+    this.#refuse(lostAfterForwarding(this.#order.clusterName, 'no answer came in time'))
+  }
+
   onHead(encoded: Buffer): void {
     if (this.#isOver) return
-    clearTimeout(this.#answerTimer)
+    this.#waitNoMore()
     const head = acceptResponseHead(parseResponseHead(encoded))
     if ('refusal' in head) {
       this.#refuse(head.refusal)
@@ -178,7 +186,7 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
     const { request, isWatch, longRunning } = this.#order
     this.#code = head.status
     this.#events = isWatch ? watchEvents(head) : undefined
-    const framing = framingOf(request.head.method, head)
+    const framing = request.respond(head)
     this.#through = new CuttableStream({
       sink: request,
       framing: this.#events?.framing,
@@ -187,7 +195,6 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
       lengthBytes: framing.kind === 'length' ? framing.bytes : undefined,
       onEnd: (end) => this.#onEnded(end),
     })
-    request.respond(head)
     if (longRunning) this.#listener.onStarted(head.status)
   }
 
@@ -203,8 +210,10 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
     if (this.#through?.isOver === true && stream?.closed === false) stream.reset('cancelled')
   }
 
-  #onLate(): void {
-    this.#refuse(lostAfterForwarding(this.#order.clusterName, 'no answer came in time'))
+  #waitNoMore(): void {
+    if (this.#seat === undefined) return
+    this.#order.waits.remove(this.#seat, this)
+    this.#seat = undefined
   }
 
   #failureOf(error: Error): Refusal {
@@ -233,7 +242,7 @@ class Forwarding implements Cuttable, ClientListener, StreamReceiver {
 
   #stop(): void {
     this.#isOver = true
-    clearTimeout(this.#answerTimer)
+    this.#waitNoMore()
     // Also where the answer is whole: what is left of the body goes nowhere.
     if (this.#stream?.closed === false) this.#stream.reset('cancelled')
   }

@@ -14,6 +14,7 @@ import { type GatewaySignals, verbClass } from '../signals.ts'
 import type { LiveRequests, Right } from '../streams/live-requests.ts'
 import type { ClusterTunnels } from '../tunnels/cluster-tunnels.ts'
 import { type Admission, type AdmissionView, type Admitted, admit } from './admit.ts'
+import { AnswerWaits } from './answer-waits.ts'
 import { auditSubject } from './audit-subject.ts'
 import { clusterHead } from './cluster-head.ts'
 import { type ForwardListener, forward } from './forward.ts'
@@ -45,13 +46,15 @@ export type RequestNeeds = {
 
 /** The way of a request: decide, record, send on, record what became of it. */
 export function createRequestHandler(needs: RequestNeeds): RequestHandler {
-  return (request) => new RequestRun(request, needs).run()
+  const waits = new AnswerWaits()
+  return (request) => new RequestRun(request, needs, waits).run()
 }
 
 /** Each step calls the next. What is at hand is not waited for: most requests are on their way in one call. */
 class RequestRun implements ForwardListener {
   readonly #request: FrontRequest
   readonly #needs: RequestNeeds
+  readonly #waits: AnswerWaits
   readonly #receivedAt: Date
   readonly #auditId = newId('audit')
   readonly #step: ReturnType<typeof startSpan>
@@ -67,9 +70,10 @@ class RequestRun implements ForwardListener {
   #hasLookedAgain = false
   #isOver = false
 
-  constructor(request: FrontRequest, needs: RequestNeeds) {
+  constructor(request: FrontRequest, needs: RequestNeeds, waits: AnswerWaits) {
     this.#request = request
     this.#needs = needs
+    this.#waits = waits
     this.#receivedAt = needs.now()
     this.#step = startSpan('gateway.request', {
       parent: parseTraceparent(request.head.lines.traceparent),
@@ -106,10 +110,10 @@ class RequestRun implements ForwardListener {
       this.#end(refused(refusals.spoolFull))
       return
     }
-    const way = admitted.needsIntent ? undefined : wayAtHand(admitted, this.#needs)
+    const way = admitted.needsIntent ? undefined : wayAtHand(admitted, this.#needs, at)
     if (way !== undefined) {
       this.#session = way.session
-      this.#begin(admitted, way)
+      this.#begin(admitted, way, at)
     } else {
       const prepared = this.#step.run(() => this.#prepare(admitted))
       prepared.catch((error: unknown) => this.#fail(error))
@@ -147,18 +151,19 @@ class RequestRun implements ForwardListener {
         stop()
       }
     }
+    const at = this.#needs.now()
     const lapsed = this.#request.gone
       ? refusals.clientGone
-      : whyLapsed(rightOf(admitted, way.session), this.#needs)
+      : whyLapsed(rightOf(admitted, way.session), this.#needs, at)
     if (lapsed !== undefined) this.#end(refused(lapsed))
-    else this.#orFail(() => this.#begin(admitted, way))
+    else this.#orFail(() => this.#begin(admitted, way, at))
   }
 
   /** Nothing waits between the last look at the right and here: no revocation can come in between. */
-  #begin(admitted: Admitted, way: Way): void {
+  #begin(admitted: Admitted, way: Way, at: Date): void {
     const { activity, live, recorder, signals } = this.#needs
     const { session, tunnel } = way
-    activity.touch(session.id)
+    activity.touch(session.id, at)
     if (admitted.longRunning && !admitted.needsIntent) {
       recorder.note(this.#subject(), { stage: 'RequestReceived' })
     }
@@ -167,12 +172,12 @@ class RequestRun implements ForwardListener {
     const grace = this.#request.head.upgrade === undefined ? 'short' : 'none'
     const right = rightOf(admitted, session)
     const running = new RunningRequest({ right, grace, via: tunnel, carried, cuts: signals.cuts })
-    const seat = live.add(running)
+    const seat = live.add(running, at)
     // Its right was looked at once more, and may have been over.
     if (this.#isOver) return
     this.#running = running
     this.#seat = seat
-    if (admitted.longRunning) this.#streamClosed = activity.streamOpened(session.id)
+    if (admitted.longRunning) this.#streamClosed = activity.streamOpened(session.id, at)
   }
 
   /** Puts the request on its way; from here on it may have been carried out. */
@@ -201,6 +206,7 @@ class RequestRun implements ForwardListener {
       longRunning,
       isWatch: info.verb === 'watch',
       onlyReads: isReadOnly(request.head.method, info),
+      waits: this.#waits,
     }
     return forward(head, order, this)
   }
@@ -280,9 +286,9 @@ class RequestRun implements ForwardListener {
 }
 
 /** The session, the tunnel and the disk took their time: what was allowed may no longer be. */
-function whyLapsed(right: Right, { view, live }: RequestNeeds): Refusal | undefined {
+function whyLapsed(right: Right, { view, live }: RequestNeeds, at: Date): Refusal | undefined {
   if (!view.leaseValid()) return refusals.leaseLost
-  const review = live.review(right)
+  const review = live.review(right, at)
   return review.holds ? undefined : denied(review.why)
 }
 

@@ -12,7 +12,7 @@ export type Way = { readonly session: GatewaySession; readonly tunnel: MuxSessio
 
 export type SessionsAtHand = {
   /** One that is open and whose account is ready. */
-  ready(userId: string, clusterId: string): GatewaySession | undefined
+  ready(userId: string, clusterId: string, at: Date): GatewaySession | undefined
   /** The same; asks for one where there is none. @throws SessionRefusedError */
   sessionOf(userId: string, clusterId: string): Promise<GatewaySession>
 }
@@ -25,8 +25,12 @@ export type WayNeeds = {
 }
 
 /** The session and the tunnel, where neither has to be made. */
-export function wayAtHand({ caller, cluster }: Admitted, needs: WayNeeds): Way | undefined {
-  const session = needs.sessions.ready(caller.userId, cluster.id)
+export function wayAtHand(
+  { caller, cluster }: Admitted,
+  needs: WayNeeds,
+  at: Date,
+): Way | undefined {
+  const session = needs.sessions.ready(caller.userId, cluster.id, at)
   const tunnel = needs.tunnels.open(cluster.id)
   return session === undefined || tunnel === undefined ? undefined : { session, tunnel }
 }

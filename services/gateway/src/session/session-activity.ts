@@ -16,30 +16,29 @@ export function createSessionActivity(needs: {
 }) {
   const seen = new Map<string, { lastActiveAt: Date; openStreams: number; reported: boolean }>()
 
-  function entryOf(sessionId: string) {
+  function touch(sessionId: string, at: Date) {
     const known = seen.get(sessionId)
-    if (known !== undefined) return known
-    const fresh = { lastActiveAt: needs.now(), openStreams: 0, reported: false }
-    seen.set(sessionId, fresh)
-    return fresh
-  }
-
-  function touch(sessionId: string): void {
-    const entry = entryOf(sessionId)
-    entry.lastActiveAt = needs.now()
-    entry.reported = false
+    if (known === undefined) {
+      const fresh = { lastActiveAt: at, openStreams: 0, reported: false }
+      seen.set(sessionId, fresh)
+      return fresh
+    }
+    known.lastActiveAt = at
+    known.reported = false
+    return known
   }
 
   return {
-    touch,
+    /** Something was asked for under it. */
+    touch(sessionId: string, at: Date): void {
+      touch(sessionId, at)
+    },
 
     /** An open stream is activity as long as it is open. Answers what to call when it ends. */
-    streamOpened(sessionId: string): () => void {
-      entryOf(sessionId).openStreams += 1
-      touch(sessionId)
+    streamOpened(sessionId: string, at: Date): () => void {
+      touch(sessionId, at).openStreams += 1
       return () => {
-        entryOf(sessionId).openStreams -= 1
-        touch(sessionId)
+        touch(sessionId, needs.now()).openStreams -= 1
       }
     },
 

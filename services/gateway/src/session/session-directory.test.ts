@@ -45,7 +45,7 @@ test('an ended session is used no more, and its end is told once', async () => {
   sessions.apply({ type: 'Ended', sessionId: 's1', reason: 'x' })
   sessions.apply({ type: 'Ended', sessionId: 's1', reason: 'x' })
   expect(sessions.ended).toEqual(['s1'])
-  expect(sessions.isOver('s1')).toBe(true)
+  expect(sessions.isOver('s1', now)).toBe(true)
   expect((await sessions.sessionOf('u1', 'c1')).id).toBe('s2')
 })
 
@@ -63,7 +63,7 @@ test('an answer that comes after the session has ended does not revive it', asyn
   sessions.apply({ type: 'Opened', session: session('s1') })
   sessions.apply({ type: 'Ended', sessionId: 's1', reason: 'x' })
   await expect(sessions.sessionOf('u1', 'c1')).rejects.toBeInstanceOf(SessionRefusedError)
-  expect(sessions.isOver('s1')).toBe(true)
+  expect(sessions.isOver('s1', now)).toBe(true)
 })
 
 test('a session of someone else is never taken', async () => {

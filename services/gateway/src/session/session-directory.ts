@@ -52,11 +52,11 @@ export function createSessionDirectory(needs: {
     return fresh
   }
 
-  function ready(userId: string, clusterId: string): GatewaySession | undefined {
+  function ready(userId: string, clusterId: string, at: Date): GatewaySession | undefined {
     const id = current.get(keyOf(userId, clusterId))
     const entry = id === undefined ? undefined : known.get(id)
     if (entry === undefined || entry.ended !== undefined) return undefined
-    if (entry.session.expiresAtMs <= needs.now().getTime()) return undefined
+    if (entry.session.expiresAtMs <= at.getTime()) return undefined
     // A changed right needs a changed account: OpenSession waits for it.
     if (entry.desired > Math.max(entry.provisioned, entry.confirmed)) return undefined
     return entry.session
@@ -84,7 +84,7 @@ export function createSessionDirectory(needs: {
 
     /** The same. Asks the session service only when it must. */
     async sessionOf(userId: string, clusterId: string): Promise<GatewaySession> {
-      const found = ready(userId, clusterId)
+      const found = ready(userId, clusterId, needs.now())
       if (found !== undefined) return found
       const key = keyOf(userId, clusterId)
       const running = opening.get(key)
@@ -95,10 +95,10 @@ export function createSessionDirectory(needs: {
     },
 
     /** Whether nothing may run under the session any more. */
-    isOver(sessionId: string): boolean {
+    isOver(sessionId: string, at: Date): boolean {
       const entry = known.get(sessionId)
       if (entry === undefined) return false
-      return entry.ended !== undefined || entry.session.expiresAtMs <= needs.now().getTime()
+      return entry.ended !== undefined || entry.session.expiresAtMs <= at.getTime()
     },
 
     apply(fact: SessionFact): void {

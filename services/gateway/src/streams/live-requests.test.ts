@@ -4,6 +4,7 @@ import { expect, test, vi } from 'vitest'
 import { createLiveRequests, type LiveRequest, type Review } from './live-requests.ts'
 
 const GRACE_MS = 60_000
+const NOW = new Date(0)
 const ENDED = 'a: Postern ended this stream: a is revoked'
 
 function world() {
@@ -15,7 +16,7 @@ function world() {
       revoked.has(userId)
         ? { holds: false, why: `${userId} is revoked` }
         : { holds: true, untilMs: Number.POSITIVE_INFINITY },
-    nowMs: () => 0,
+    now: () => NOW,
     shortGraceMs: GRACE_MS,
     random: () => 0.5,
   })
@@ -40,7 +41,7 @@ function world() {
 
 test('a change cuts exactly what is no longer allowed, once', () => {
   const { requests, live, cuts, revoked } = world()
-  for (const user of ['a', 'b', 'a']) requests.add(live(user, `s-${user}`))
+  for (const user of ['a', 'b', 'a']) requests.add(live(user, `s-${user}`), NOW)
   revoked.add('a')
   requests.reviewAll()
   requests.reviewAll()
@@ -52,7 +53,7 @@ test('a change cuts exactly what is no longer allowed, once', () => {
 test('however many run and however often something changes, everybody is decided again, some at a time', async () => {
   const { requests, live, cuts, revoked } = world()
   const users = Array.from({ length: 1_000 }, (_, n) => `user-${n}`)
-  for (const user of users) requests.add(live(user, `s-${user}`))
+  for (const user of users) requests.add(live(user, `s-${user}`), NOW)
   requests.reviewAll()
   for (const user of users) revoked.add(user)
   // Changes that come faster than all can be decided again.
@@ -61,7 +62,7 @@ test('however many run and however often something changes, everybody is decided
     const before = cuts.length
     await turn()
     expect(cuts.length - before).toBeLessThanOrEqual(512)
-    requests.add(live(`newcomer-${change}`, 's'))
+    requests.add(live(`newcomer-${change}`, 's'), NOW)
   }
   expect(requests.count).toBe(20)
   expect(cuts).toHaveLength(1_000)
@@ -71,15 +72,15 @@ test('however many run and however often something changes, everybody is decided
 test('a right that ended between the decision and the start is cut at the start', () => {
   const { requests, live, cuts, revoked } = world()
   revoked.add('a')
-  requests.add(live('a', 's1'))
+  requests.add(live('a', 's1'), NOW)
   expect(cuts).toEqual([ENDED])
   requests.close()
 })
 
 test('the end of a session cuts its streams and no others', () => {
   const { requests, live, cuts } = world()
-  requests.add(live('a', 's1'))
-  requests.add(live('a', 's2'))
+  requests.add(live('a', 's1'), NOW)
+  requests.add(live('a', 's2'), NOW)
   requests.sessionEnded('s1', 'over')
   expect(cuts).toEqual(['a: over'])
   requests.close()
@@ -89,8 +90,8 @@ test('without the lease an exec ends at once, a watch only after its grace', () 
   vi.useFakeTimers()
   try {
     const { requests, live, cuts } = world()
-    requests.add(live('exec', 's1', 'none'))
-    requests.add(live('watch', 's1'))
+    requests.add(live('exec', 's1', 'none'), NOW)
+    requests.add(live('watch', 's1'), NOW)
     requests.leaseChanged(false)
     expect(cuts).toEqual([expect.stringMatching(/^exec: /)])
     vi.advanceTimersByTime(GRACE_MS - 1)
@@ -109,7 +110,7 @@ test('without the lease an exec ends at once, a watch only after its grace', () 
 test('what has ended by itself is not cut', () => {
   const { requests, live, cuts, revoked } = world()
   const over = live('a', 's1')
-  requests.remove(requests.add(over), over)
+  requests.remove(requests.add(over, NOW), over)
   revoked.add('a')
   requests.reviewAll()
   expect(cuts).toEqual([])
@@ -121,10 +122,10 @@ test('what is carried by a tunnel that closes is concluded, spread, and only whi
   try {
     const { requests, live, concluded, cuts } = world()
     const [leaving, staying] = [{}, {}]
-    requests.add({ ...live('a', 's1'), via: leaving })
-    requests.add({ ...live('b', 's1'), via: staying })
+    requests.add({ ...live('a', 's1'), via: leaving }, NOW)
+    requests.add({ ...live('b', 's1'), via: staying }, NOW)
     const over = { ...live('c', 's1'), via: leaving }
-    const seat = requests.add(over)
+    const seat = requests.add(over, NOW)
     requests.concludeVia(leaving, 'elsewhere')
     requests.remove(seat, over)
     expect(concluded).toEqual([])

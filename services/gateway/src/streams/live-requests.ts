@@ -46,8 +46,8 @@ const CONCLUDE_MS = 5_000
 
 /** Everything that runs. This is where a revocation cuts a stream. */
 export function createLiveRequests(needs: {
-  review(right: Right): Review
-  nowMs: () => number
+  review(right: Right, at: Date): Review
+  now: () => Date
   shortGraceMs: number
   random: () => number
 }) {
@@ -66,8 +66,8 @@ export function createLiveRequests(needs: {
   }
 
   /** Decides again about one; answers until when it may go on. */
-  function reviewOne(seat: number, live: LiveRequest): number {
-    const review = needs.review(live.right)
+  function reviewOne(seat: number, live: LiveRequest, at: Date): number {
+    const review = needs.review(live.right, at)
     if (review.holds) return review.untilMs
     cut(seat, live, { code: 403, message: `Postern ended this stream: ${review.why}` })
     return Number.POSITIVE_INFINITY
@@ -88,11 +88,12 @@ export function createLiveRequests(needs: {
 
   function reviewSlice(): void {
     let next = Number.POSITIVE_INFINITY
+    const at = needs.now()
     for (let count = Math.min(SLICE, seatsLeft); count > 0; count -= 1) {
       seatsLeft -= 1
       seatInTurn = seatInTurn + 1 < seats ? seatInTurn + 1 : 0
       const live = running.at(seatInTurn)
-      if (live !== undefined) next = Math.min(next, reviewOne(seatInTurn, live))
+      if (live !== undefined) next = Math.min(next, reviewOne(seatInTurn, live, at))
     }
     reviewAt(next)
     if (seatsLeft > 0) goingOn = setImmediate(reviewSlice)
@@ -103,7 +104,7 @@ export function createLiveRequests(needs: {
     if (atMs >= timerAtMs) return
     timerAtMs = atMs
     clearTimeout(timer)
-    const inMs = Math.min(Math.max(0, atMs - needs.nowMs()) + 1, TIMER_MS_MAX)
+    const inMs = Math.min(Math.max(0, atMs - needs.now().getTime()) + 1, TIMER_MS_MAX)
     timer = setTimeout(reviewAll, inMs)
   }
 
@@ -124,12 +125,12 @@ export function createLiveRequests(needs: {
 
   return {
     /** Whether what was allowed a while ago still is. */
-    review: (right: Right) => needs.review(right),
+    review: (right: Right, at: Date) => needs.review(right, at),
 
-    /** Registers what begins to run, and answers the seat that it has until it ends. */
-    add(live: LiveRequest): number {
+    /** Registers what begins to run now, and answers the seat that it has until it ends. */
+    add(live: LiveRequest, at: Date): number {
       const seat = running.add(live)
-      reviewAt(reviewOne(seat, live))
+      reviewAt(reviewOne(seat, live, at))
       return seat
     },
 

@@ -4,7 +4,7 @@ import type { Review, Right } from './live-requests.ts'
 
 /** What a right is looked at with. Pure given these. */
 export type RightsView = TokenView & {
-  isSessionOver(sessionId: string): boolean
+  isSessionOver(sessionId: string, at: Date): boolean
   readonly decider: Decider
   nextChangeAt(compiled: CompiledAccess, at: Date): Date | undefined
 }
@@ -14,7 +14,7 @@ export function reviewRight(right: Right, view: RightsView, at: Date): Review {
   const caller = callerOf(right.tokenSha256, view, at)
   if ('refusal' in caller) return ended(caller.refusal.message)
   if (caller.userId !== right.userId) return ended('the token belongs to someone else now')
-  if (view.isSessionOver(right.sessionId)) return ended('your session on the cluster has ended')
+  if (view.isSessionOver(right.sessionId, at)) return ended('your session on the cluster has ended')
   const snapshot = view.snapshot()
   const requester = { userId: right.userId, clusterId: right.clusterId }
   const decision = view.decider.decide(snapshot, requester, right.attributes, at)

@@ -67,8 +67,8 @@ export async function startGateway(options: { limits?: Partial<RequestLimits> } 
     nextChangeAt,
   }
   const live = createLiveRequests({
-    review: (request) => reviewRight(request, rights, now()),
-    nowMs: Date.now,
+    review: (right, at) => reviewRight(right, rights, at),
+    now,
     shortGraceMs: 300,
     random: () => 0,
   })
