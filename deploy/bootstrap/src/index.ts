@@ -4,7 +4,12 @@ export { kubeconfigFor } from './demo/demo-user.ts'
 export { joinCluster } from './demo/join-cluster.ts'
 export { createKubectl, type Kubectl } from './demo/kubectl.ts'
 export { shippedAgentCommand, shippedAgentProcess } from './footprint/shipped-agent.ts'
-export { bundleParts, type ShippedService, startShipped } from './footprint/shipped-services.ts'
+export {
+  bundleParts,
+  type ShippedService,
+  shippedSettings,
+  startShipped,
+} from './footprint/shipped-services.ts'
 export { signInAdministrator } from './platform/administrator.ts'
 export { type ApiClient, ApiError } from './platform/api-client.ts'
 export { SERVICES, type ServiceName } from './platform/environment.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { inFolder, shippedCommand } from './shipped-command.ts'
+import { inFolder, nodeOptions, shippedCommand } from './shipped-command.ts'
 
 const DOCKERFILE = `
 FROM node:24 AS part
@@ -23,6 +23,7 @@ test('a part starts as the nearest stage below its image says, without settings 
     '/out/policy/telemetry.js',
     '/out/policy/main.js',
   ])
+  expect(nodeOptions(command)).toEqual(['--max-semi-space-size=1'])
 })
 
 test.each([

@@ -36,6 +36,11 @@ export function inFolder({ args }: ShippedCommand, folder: string): string[] {
   )
 }
 
+/** The options of V8 and Node among its arguments, without what is loaded or run. */
+export function nodeOptions({ args }: ShippedCommand): string[] {
+  return args.filter((arg) => arg.startsWith('--') && arg !== '--import')
+}
+
 function stagesOf(text: string): ReadonlyMap<string, Stage> {
   const stages = new Map<string, Stage>()
   let current: Stage | undefined

@@ -5,7 +5,7 @@ import type { ClosingStack } from '@postern/lifecycle'
 import { type Child, freePort, startChild, untilReady } from '@postern/local-servers'
 import { environment } from '../config.ts'
 import type { ServiceName } from '../platform/environment.ts'
-import { inFolder, type ShippedCommand, shippedCommand } from './shipped-command.ts'
+import { inFolder, nodeOptions, type ShippedCommand, shippedCommand } from './shipped-command.ts'
 
 const READY_MS_MAX = 60_000
 const DOCKERFILE = join(environment.root, 'deploy/images/Dockerfile')
@@ -17,6 +17,15 @@ export function bundleParts(folder: string, parts: readonly string[]): void {
     cwd: environment.root,
     stdio: 'pipe',
   })
+}
+
+/** What the image of a part sets for Node and the allocator. */
+export function shippedSettings(part: string): {
+  readonly options: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+} {
+  const command = shippedCommand(readFileSync(DOCKERFILE, 'utf8'), part)
+  return { options: nodeOptions(command), env: command.env }
 }
 
 /** How the image of a part starts it, with its files in the folder that `bundleParts` filled. */

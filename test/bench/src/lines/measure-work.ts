@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { shippedSettings } from '@postern/bootstrap'
 import { environment } from '../config.ts'
 import type { Measurement } from '../plan.ts'
 import type { AuditWork } from '../work/audit-work.ts'
@@ -34,13 +35,14 @@ export function planWork(order: { rounds: number; into: WorkRun[] }): Measuremen
   }))
 }
 
-/** In a process of its own: nothing else that runs here is in its figures. */
+/** In a process of its own, with what a gateway's image sets: nothing else that runs here is in its figures. */
 async function measureWork(): Promise<Steps> {
+  const { options, env } = shippedSettings('gateway')
   const flags = ['--conditions=@postern/source', '--disable-warning=ExperimentalWarning']
   const { stdout } = await promisify(execFile)(
     environment.node,
-    [...flags, '--expose-gc', PROGRAM],
-    { timeout: MS_MAX },
+    [...options, ...flags, '--expose-gc', PROGRAM],
+    { timeout: MS_MAX, env: { PATH: environment.path, ...env } },
   )
   return JSON.parse(stdout)
 }
