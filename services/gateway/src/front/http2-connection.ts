@@ -1,7 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { giveUp, Roster } from '@postern/mux'
 import { FieldCodingError, FieldDecoder, type FieldLine } from '../http2/field-decoder.ts'
-import { NO_TABLE } from '../http2/field-encoder.ts'
 import {
   ErrorCode,
   encodeGoAway,
@@ -9,25 +8,21 @@ import {
   encodeReset,
   encodeSettings,
   encodeWindowUpdate,
-  Flag,
   FRAME_BYTES_LIMIT,
   FRAME_BYTES_MAX,
-  FRAME_HEADER_BYTES,
-  FrameType,
   Http2Error,
   INITIAL_WINDOW_BYTES,
   SETTINGS_ACK,
   Setting,
   STREAM_ID_MAX,
   WINDOW_BYTES_MAX,
-  writeFrameHeader,
 } from '../http2/frame.ts'
 import { FrameReader, type FrameSink } from '../http2/frame-reader.ts'
 import { createTokenBucket, type TokenBucket } from '../limits/token-bucket.ts'
-import { AnswerBatch } from './answer-batch.ts'
 import type { FrontNeeds } from './front-needs.ts'
 import { Http2Exchange } from './http2-exchange.ts'
 import { areTrailers, Http2HeadReader } from './http2-head.ts'
+import { Http2Outbox } from './http2-outbox.ts'
 import { Http2Stream, RECEIVE_WINDOW_BYTES, type StreamHost } from './http2-stream.ts'
 import type { Peer } from './peer.ts'
 
@@ -42,7 +37,6 @@ import type { Peer } from './peer.ts'
  * - What breaks a stream resets it alone; what breaks the connection ends it with a reason (5.4).
  * - What costs us work and gives the client no answer (resets, pings, settings, frames of nothing) is
  *   bounded for each connection (10.5): no flood of it is cheaper for its sender than requests are.
- * - What goes out waits for the end of a turn of the event loop: one write for all streams.
  * - A connection ends in two steps: our end is closed behind the last frame, and what still comes is
  *   dropped for a while, or the client would lose the answers to a reset.
  */
@@ -59,16 +53,12 @@ const FIELD_LINES_MAX = 1_000
 const FIELD_TABLE_BYTES = 4_096
 /** What all bodies of a connection may have before they are taken. */
 const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024
-/** A frame of a body and its header fill a TLS record. */
-const DATA_BYTES_MAX = FRAME_BYTES_MAX - FRAME_HEADER_BYTES
 /** Five hundred watches may end at once. */
 const NUISANCES = { perSecond: 100, burst: 2_000 }
 /** Of streams that were reset here, so many are known again. */
 const RESETS_KEPT = 2 * STREAMS_MAX
 /** curl forgets an answer that comes with the reset of its stream. */
 const STOP_MS = 100
-/** What a client leaves unread of what is no answer. */
-const BACKLOG_BYTES_MAX = 1024 * 1024
 const NOTHING = Buffer.alloc(0)
 
 const SETTINGS = encodeSettings([
@@ -78,6 +68,7 @@ const SETTINGS = encodeSettings([
 ])
 
 export class Http2Connection implements StreamHost, FrameSink {
+  readonly outbox: Http2Outbox
   readonly #socket: Duplex
   readonly #peer: Peer
   readonly #needs: Http2Needs
@@ -90,8 +81,6 @@ export class Http2Connection implements StreamHost, FrameSink {
   readonly #heads: Http2HeadReader
   readonly #bornAt = Date.now()
   readonly #nuisances: TokenBucket = createTokenBucket(NUISANCES)
-  readonly #batch: AnswerBatch
-  readonly #frameHeader = Buffer.alloc(FRAME_HEADER_BYTES)
   #phase: 'open' | 'last streams' | 'closing' = 'open'
   /** A preface or a field block has begun then, and is not whole. */
   #withinSinceMs: number | undefined
@@ -106,44 +95,36 @@ export class Http2Connection implements StreamHost, FrameSink {
   #resets = 0
   /** Their clients are to be asked to send no more. */
   readonly #stopping: number[] = []
-  /** Have something to send, in the order of their turns. */
-  #waiting: Http2Stream[] = []
-  /** Their last frame waits for the next write. */
-  #out: Http2Stream[] = []
-  #isFlushing = false
   /** The window of the connection has opened. */
   #isDrainDue = false
-  #saysNoTable = true
-  // What the client takes.
-  #sendWindow = INITIAL_WINDOW_BYTES
+  /** What a new stream may send to the client. */
   #streamSendWindow = INITIAL_WINDOW_BYTES
-  #frameBytesMax = FRAME_BYTES_MAX
   // What we take of all bodies together.
   #receiveWindow = CONNECTION_WINDOW_BYTES
   #takenBytes = 0
 
   constructor(socket: Duplex, peer: Peer, needs: Http2Needs) {
+    this.outbox = new Http2Outbox(socket, needs)
     this.#socket = socket
     this.#peer = peer
     this.#needs = needs
     this.#reader = new FrameReader(this, needs.headBudget)
     this.#heads = new Http2HeadReader(peer)
-    this.#batch = new AnswerBatch(socket)
     this.#withinSinceMs = this.#bornAt
     this.#deadlineAt = this.#bornAt + needs.limits.idleMs
     socket.on('data', this.#onBytes)
-    socket.on('drain', () => this.#drain())
     socket.on('end', () => this.#onEnd())
     socket.on('error', ignore)
     socket.on('close', () => this.#onClose())
-    this.#control(SETTINGS)
+    this.outbox.control(SETTINGS)
     const more = CONNECTION_WINDOW_BYTES - INITIAL_WINDOW_BYTES
-    this.#control(encodeWindowUpdate(0, more))
+    this.outbox.control(encodeWindowUpdate(0, more))
   }
 
   /** RFC 9113, 6.8: a first GOAWAY that refuses nothing, so that no request under way is lost to it. */
   announceEnd(): void {
-    if (this.#phase === 'open') this.#control(encodeGoAway(STREAM_ID_MAX, ErrorCode.NO_ERROR, ''))
+    if (this.#phase === 'open')
+      this.outbox.control(encodeGoAway(STREAM_ID_MAX, ErrorCode.NO_ERROR, ''))
   }
 
   /** Takes no new streams, and closes once the last one has ended. */
@@ -151,7 +132,7 @@ export class Http2Connection implements StreamHost, FrameSink {
     if (this.#phase !== 'open') return
     this.#phase = 'last streams'
     this.#lastStreamIdMax = this.#lastStreamId
-    this.#control(encodeGoAway(this.#lastStreamId, ErrorCode.NO_ERROR, ''))
+    this.outbox.control(encodeGoAway(this.#lastStreamId, ErrorCode.NO_ERROR, ''))
     this.#closeIfOver()
   }
 
@@ -176,58 +157,11 @@ export class Http2Connection implements StreamHost, FrameSink {
     }
   }
 
-  /** Writes what was said. */
-  flush(): void {
-    this.#isFlushing = false
-    if (this.#socket.writableEnded) return
-    const out = this.#out
-    if (out.length === 0) {
-      this.#batch.flush()
-      return
-    }
-    this.#out = []
-    this.#batch.flush(() => {
-      for (const stream of out) {
-        // What was on its way when the connection broke is called back like the rest.
-        if (this.#socket.destroyed) stream.onGone()
-        else stream.onWritten()
-      }
-    })
-  }
-
   // What streams ask for.
-
-  get isFree(): boolean {
-    return !this.#socket.writableNeedDrain
-  }
-
-  get dataBytesMax(): number {
-    return Math.min(this.#sendWindow, this.#frameBytesMax, DATA_BYTES_MAX)
-  }
-
-  sendFields(streamId: number, block: string, isEnd: boolean): void {
-    const whole = this.#saysNoTable ? NO_TABLE + block : block
-    this.#saysNoTable = false
-    const endFlag = isEnd ? Flag.END_STREAM : Flag.NONE
-    let type: number = FrameType.HEADERS
-    for (let at = 0; at < whole.length; at += this.#frameBytesMax) {
-      const fragment = whole.slice(at, at + this.#frameBytesMax)
-      const isLast = at + fragment.length === whole.length
-      const flags =
-        (isLast ? Flag.END_HEADERS : Flag.NONE) | (type === FrameType.HEADERS ? endFlag : Flag.NONE)
-      this.#frame(type, flags, streamId, fragment)
-      type = FrameType.CONTINUATION
-    }
-  }
-
-  sendData(streamId: number, data: Buffer, isEnd: boolean): void {
-    this.#sendWindow -= data.length
-    this.#frame(FrameType.DATA, isEnd ? Flag.END_STREAM : Flag.NONE, streamId, data)
-  }
 
   sendReset(streamId: number, code: number): void {
     this.#remember(streamId)
-    this.#control(encodeReset(streamId, code))
+    this.outbox.control(encodeReset(streamId, code))
   }
 
   stopSoon(streamId: number): void {
@@ -239,35 +173,23 @@ export class Http2Connection implements StreamHost, FrameSink {
     }, STOP_MS).unref()
   }
 
-  waits(stream: Http2Stream): void {
-    if (stream.isWaiting) return
-    stream.isWaiting = true
-    this.#waiting.push(stream)
-  }
-
   taken(stream: Http2Stream | undefined, bytes: number): void {
     this.#takenBytes += bytes
     if (this.#takenBytes >= CONNECTION_WINDOW_BYTES / 4) {
       this.#receiveWindow += this.#takenBytes
-      this.#control(encodeWindowUpdate(0, this.#takenBytes))
+      this.outbox.control(encodeWindowUpdate(0, this.#takenBytes))
       this.#takenBytes = 0
     }
     if (stream === undefined || stream.isWhole || stream.gone) return
     const taken = stream.takenBytes
     if (taken < RECEIVE_WINDOW_BYTES / 4) return
     stream.credited(taken)
-    this.#control(encodeWindowUpdate(stream.id, taken))
-  }
-
-  isOut(stream: Http2Stream): void {
-    this.#out.push(stream)
-    this.#flushSoon()
+    this.outbox.control(encodeWindowUpdate(stream.id, taken))
   }
 
   leave(stream: Http2Stream): void {
     if (!this.#streams.remove(stream.seat, stream)) return
-    const turn = stream.isWaiting ? this.#waiting.indexOf(stream) : -1
-    if (turn >= 0) this.#waiting.splice(turn, 1)
+    this.outbox.leave(stream)
     if (this.#streams.size > 0 || this.#phase === 'closing') return
     this.#deadlineAt = Date.now() + this.#needs.limits.idleMs
     this.#closeIfOver()
@@ -283,7 +205,10 @@ export class Http2Connection implements StreamHost, FrameSink {
       if (!(error instanceof Http2Error)) throw error
       this.#fail(error.code, error.message)
     }
-    if (this.#isDrainDue) this.#drain()
+    if (this.#isDrainDue) {
+      this.#isDrainDue = false
+      this.outbox.drain()
+    }
     if (this.#reader.isWithinHead) this.#withinSinceMs ??= Date.now()
     else this.#withinSinceMs = undefined
     giveUp(chunk, this.#socket)
@@ -338,19 +263,18 @@ export class Http2Connection implements StreamHost, FrameSink {
   onSettings(settings: Iterable<readonly [id: number, value: number]>): void {
     this.onIdleFrame()
     for (const [id, value] of settings) this.#onSetting(id, value)
-    this.#control(SETTINGS_ACK)
+    this.outbox.control(SETTINGS_ACK)
   }
 
   onPing(payload: Buffer): void {
     this.onIdleFrame()
-    this.#control(encodePingAck(payload))
+    this.outbox.control(encodePingAck(payload))
   }
 
   onWindowUpdate(streamId: number, bytes: number): void {
     if (streamId === 0) {
-      this.#sendWindow += bytes
       if (bytes === 0) this.#fail(ErrorCode.PROTOCOL_ERROR, 'no credit at all')
-      else if (this.#sendWindow > WINDOW_BYTES_MAX) {
+      else if (!this.outbox.addSendWindow(bytes)) {
         this.#fail(ErrorCode.FLOW_CONTROL_ERROR, 'more credit than a window can have')
       } else this.#isDrainDue = true
       return
@@ -469,14 +393,14 @@ export class Http2Connection implements StreamHost, FrameSink {
         if (!stream.addSendWindow(more)) {
           throw new Http2Error(ErrorCode.FLOW_CONTROL_ERROR, 'a window of more than it can be')
         }
-        if (more > 0) this.waits(stream)
+        if (more > 0) this.outbox.waits(stream)
       }
       this.#isDrainDue = true
     } else if (id === Setting.MAX_FRAME_SIZE) {
       if (value < FRAME_BYTES_MAX || value > FRAME_BYTES_LIMIT) {
         throw new Http2Error(ErrorCode.PROTOCOL_ERROR, 'a frame size that cannot be')
       }
-      this.#frameBytesMax = value
+      this.outbox.frameBytesMax = value
     }
   }
 
@@ -507,46 +431,10 @@ export class Http2Connection implements StreamHost, FrameSink {
     return streamId > this.#lastStreamIdMax || this.#resetLast.includes(streamId)
   }
 
-  #drain(): void {
-    this.#isDrainDue = false
-    const waiting = this.#waiting
-    if (waiting.length === 0) return
-    this.#waiting = []
-    for (const stream of waiting) {
-      stream.isWaiting = false
-      stream.drain()
-    }
-  }
-
-  #frame(type: number, flags: number, streamId: number, payload: Buffer | string): void {
-    if (this.#socket.writableEnded) return
-    this.#batch.expect(FRAME_HEADER_BYTES + payload.length)
-    writeFrameHeader(this.#frameHeader, { length: payload.length, type, flags, streamId })
-    this.#batch.add(this.#frameHeader)
-    if (payload.length > 0) this.#batch.add(payload)
-    this.#flushSoon()
-  }
-
-  #control(frame: Buffer): void {
-    if (this.#socket.writableEnded) return
-    if (this.#socket.writableLength > BACKLOG_BYTES_MAX) {
-      this.destroy()
-      return
-    }
-    this.#batch.add(frame)
-    this.#flushSoon()
-  }
-
-  #flushSoon(): void {
-    if (this.#isFlushing) return
-    this.#isFlushing = true
-    this.#needs.flushSoon(this)
-  }
-
   #fail(code: number, problem: string): void {
     if (this.#phase === 'closing') return
     this.#needs.onMalformed(this.#peer.remoteAddress, problem)
-    this.#control(encodeGoAway(this.#lastStreamId, code, problem))
+    this.outbox.control(encodeGoAway(this.#lastStreamId, code, problem))
     this.#end()
     for (const [, stream] of this.#streams) stream.onGone()
   }
@@ -559,8 +447,7 @@ export class Http2Connection implements StreamHost, FrameSink {
     this.#phase = 'closing'
     this.#reader.close()
     this.#deadlineAt = Date.now() + this.#needs.limits.idleMs
-    this.flush()
-    this.#socket.end(() => {
+    this.outbox.end(() => {
       this.#deadlineAt = Date.now() + this.#needs.limits.lingerMs
     })
   }

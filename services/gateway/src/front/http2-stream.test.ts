@@ -208,7 +208,7 @@ test('of bodies that nobody wants, the window of the connection opens again', as
   )
   // All but what is not worth a frame yet.
   expect(taken).toBeGreaterThan(300 * 17 * part.length)
-  expect(connection.isFree).toBe(true)
+  expect(connection.outbox.isFree).toBe(true)
 })
 
 test.each([

@@ -5,6 +5,7 @@ import { ErrorCode, FRAME_BYTES_MAX, WINDOW_BYTES_MAX } from '../http2/frame.ts'
 import { type AnswerFraming, framingOf, NO_BODY } from './answer-framing.ts'
 import type { ClientListener } from './front-interface.ts'
 import { httpDate } from './http-date.ts'
+import type { Http2Outbox, Sender } from './http2-outbox.ts'
 
 /*
  * One stream of a connection (RFC 9113, 5.1): a request, and its answer.
@@ -27,31 +28,23 @@ const NOTHING = Buffer.alloc(0)
 
 /** What a stream needs of its connection. */
 export type StreamHost = {
-  /** Heads and bytes may go out: the socket takes more. */
-  readonly isFree: boolean
-  /** How much of a body may go out next, in one frame. */
-  readonly dataBytesMax: number
-  sendFields(streamId: number, block: string, isEnd: boolean): void
-  sendData(streamId: number, data: Buffer, isEnd: boolean): void
+  readonly outbox: Http2Outbox
   sendReset(streamId: number, code: number): void
   /** The answer is whole, and the client still sends: it is asked to stop once it can have read the answer. */
   stopSoon(streamId: number): void
-  /** Something waits for the socket, or for the window of the connection. */
-  waits(stream: Http2Stream): void
   /** So much of what came was taken, or dropped. */
   taken(stream: Http2Stream | undefined, bytes: number): void
-  /** Its last frame waits for the next write, behind which `onWritten` is called. */
-  isOut(stream: Http2Stream): void
   /** No frame of it means anything any more. */
   leave(stream: Http2Stream): void
 }
 
-export class Http2Stream {
+export class Http2Stream implements Sender {
   readonly id: number
   /** Its place among those of the connection. */
   seat = 0
   isWaiting = false
   readonly #host: StreamHost
+  readonly #outbox: Http2Outbox
   #listener: ClientListener | undefined
   #isGone = false
 
@@ -88,6 +81,7 @@ export class Http2Stream {
   ) {
     this.id = id
     this.#host = host
+    this.#outbox = host.outbox
     this.#isWhole = facts.isWhole
     this.#bodyLeft = facts.bodyBytes
     this.#sendWindow = facts.sendWindow
@@ -270,21 +264,21 @@ export class Http2Stream {
   /** What only waits for its own window hears of it when there is more. */
   #wait(): void {
     const needsWindow = this.#block === undefined && this.#unsent.bytes > 0
-    if (!needsWindow || this.#sendWindow > 0) this.#host.waits(this)
+    if (!needsWindow || this.#sendWindow > 0) this.#outbox.waits(this)
   }
 
   /** As much as may go now. */
   #send(): void {
     if (this.#isOver) return
     if (this.#block !== undefined) {
-      if (!this.#host.isFree) {
+      if (!this.#outbox.isFree) {
         this.#wait()
         return
       }
       const block = this.#block
       const isEnd = !this.#hasBody || this.#owedBytes === 0
       this.#block = undefined
-      this.#host.sendFields(this.id, block, isEnd)
+      this.#outbox.sendFields(this.id, block, isEnd)
       if (isEnd) {
         this.#out()
         return
@@ -304,8 +298,8 @@ export class Http2Stream {
       // What ends before its length is not complete.
       this.#host.sendReset(this.id, ErrorCode.INTERNAL_ERROR)
       this.onGone()
-    } else if (this.#host.isFree) {
-      this.#host.sendData(this.id, NOTHING, true)
+    } else if (this.#outbox.isFree) {
+      this.#outbox.sendData(this.id, NOTHING, true)
       this.#out()
     } else {
       this.#wait()
@@ -314,9 +308,9 @@ export class Http2Stream {
 
   #sendSome(chunk: Buffer): number {
     let at = 0
-    while (at < chunk.length && this.#host.isFree) {
+    while (at < chunk.length && this.#outbox.isFree) {
       const owed = this.#owedBytes ?? Number.POSITIVE_INFINITY
-      const room = Math.min(this.#sendWindow, this.#host.dataBytesMax, owed)
+      const room = Math.min(this.#sendWindow, this.#outbox.dataBytesMax, owed)
       if (room <= 0) break
       const data = chunk.subarray(at, at + room)
       at += data.length
@@ -327,7 +321,7 @@ export class Http2Stream {
         this.#owedBytes -= data.length
         isEnd = this.#owedBytes === 0
       }
-      this.#host.sendData(this.id, data, isEnd)
+      this.#outbox.sendData(this.id, data, isEnd)
       if (isEnd) {
         this.#out()
         return chunk.length
@@ -343,7 +337,7 @@ export class Http2Stream {
     if (!this.#isWhole) this.#host.stopSoon(this.id)
     this.#drop()
     // In this order: whoever leaves last may end the connection.
-    this.#host.isOut(this)
+    this.#outbox.isOut(this)
     this.#host.leave(this)
   }
 
