@@ -17,8 +17,10 @@ const TRACEPARENT_LENGTH_MAX = 128
 const TRACE_ID_BYTES = 16
 const SPAN_ID_BYTES = 8
 
-const random = Buffer.allocUnsafeSlow(4096)
-let randomAt = random.length
+/** Few enough: an id is a part of the text of all of them, and keeps it. */
+const random = Buffer.allocUnsafeSlow(512)
+let randomDigits = ''
+let randomAt = 0
 
 /** `undefined` for anything that is not a valid traceparent: the trace then starts anew. */
 export function parseTraceparent(text: string | undefined): TraceContext | undefined {
@@ -47,10 +49,11 @@ export function nextTraceContext(parent: TraceContext | undefined): TraceContext
 
 /** Many at once: asking for a few random bytes costs as much as asking for thousands. */
 function randomHex(bytes: number): string {
-  if (randomAt + bytes > random.length) {
-    randomFillSync(random)
+  const digits = 2 * bytes
+  if (randomAt + digits > randomDigits.length) {
+    randomDigits = randomFillSync(random).toString('hex')
     randomAt = 0
   }
-  randomAt += bytes
-  return random.toString('hex', randomAt - bytes, randomAt)
+  randomAt += digits
+  return randomDigits.slice(randomAt - digits, randomAt)
 }

@@ -65,22 +65,23 @@ export function gatewaySignals(metrics: Metrics) {
 
 /** Counted here, and told to the registry when it is read: finding a counter by its labels costs more. */
 function requestCounts(metrics: Metrics) {
-  const uncounted = new Map<string, { verb: string; code: string; requests: number }>()
+  const uncounted = new Map<string, Map<number, number>>()
   counterIn<'verb' | 'code'>(metrics, {
     name: 'postern_gateway_requests_total',
     help: 'Requests by class of verb and status code',
     labelNames: ['verb', 'code'],
     collect() {
-      for (const { verb, code, requests } of uncounted.values()) this.inc({ verb, code }, requests)
+      for (const [verb, codes] of uncounted) {
+        for (const [code, requests] of codes) this.inc({ verb, code: String(code) }, requests)
+      }
       uncounted.clear()
     },
   })
   return {
     add(verb: string, code: number): void {
-      const key = `${verb} ${code}`
-      const count = uncounted.get(key)
-      if (count === undefined) uncounted.set(key, { verb, code: String(code), requests: 1 })
-      else count.requests += 1
+      const codes = uncounted.get(verb) ?? new Map<number, number>()
+      if (codes.size === 0) uncounted.set(verb, codes)
+      codes.set(code, (codes.get(code) ?? 0) + 1)
     },
   }
 }

@@ -35,13 +35,15 @@ export function createSessionDirectory(needs: {
   onEnded(sessionId: string, reason: string): void
 }) {
   const known = new Map<string, Known>()
-  const current = new Map<string, string>()
+  /** By cluster and user: a key of both would be put together, and looked through, for each request. */
+  const current = new Map<string, Map<string, Known>>()
   const opening = new Map<string, Promise<GatewaySession>>()
 
   /** Unless a later one has taken its place. */
   function leave({ id, userId, clusterId }: GatewaySession): void {
-    const key = keyOf(userId, clusterId)
-    if (current.get(key) === id) current.delete(key)
+    const users = current.get(clusterId)
+    if (users?.get(userId)?.session.id === id) users.delete(userId)
+    if (users?.size === 0) current.delete(clusterId)
   }
 
   function remember(session: GatewaySession): Known {
@@ -53,8 +55,7 @@ export function createSessionDirectory(needs: {
   }
 
   function ready(userId: string, clusterId: string, at: Date): GatewaySession | undefined {
-    const id = current.get(keyOf(userId, clusterId))
-    const entry = id === undefined ? undefined : known.get(id)
+    const entry = current.get(clusterId)?.get(userId)
     if (entry === undefined || entry.ended !== undefined) return undefined
     if (entry.session.expiresAtMs <= at.getTime()) return undefined
     // A changed right needs a changed account: OpenSession waits for it.
@@ -72,7 +73,8 @@ export function createSessionDirectory(needs: {
       const entry = remember(session)
       if (entry.ended !== undefined) continue
       entry.confirmed = entry.desired
-      current.set(keyOf(userId, clusterId), session.id)
+      const users = current.get(clusterId) ?? new Map<string, Known>()
+      current.set(clusterId, users.set(userId, entry))
       return entry.session
     }
     throw new SessionRefusedError('the session ended at once', { denied: false })
