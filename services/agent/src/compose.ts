@@ -30,8 +30,6 @@ import { createWatchSessions } from './upstream/watch-sessions.ts'
 
 const SWEEP_MS = 60_000
 const UPSTREAM_CONNECTIONS_MAX = 4_096
-/** Well within a lease. */
-const GATEWAY_FIRST_MS = 250
 /** Of 100 watches each. */
 const WATCH_SESSIONS_MAX = 1_024
 
@@ -75,10 +73,7 @@ export async function composeAgent(
   const keeper = createAccountKeeper({
     cluster,
     report: (report) => reports.report(report),
-    onEnded(sessionId) {
-      // Nothing new begins under it. What runs is for the gateway to end, which says why: then for us.
-      setTimeout(() => live.cut(sessionId), GATEWAY_FIRST_MS).unref()
-    },
+    onEnded: (sessionId) => live.cutSoon(sessionId),
     log,
     now,
   })
