@@ -144,7 +144,7 @@ export function followLog<Event extends DomainEvent>(
   }
   void run()
 
-  const position = (): LogPosition => at
+  const position = (): LogPosition => ({ epoch: at.epoch, pos: at.pos })
 
   return {
     position,

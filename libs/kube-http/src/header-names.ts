@@ -32,8 +32,10 @@ const HOP_BY_HOP = new Set([
 const OURS = new Set(['audit-id', 'authorization', 'cookie', 'expect', 'host', 'traceparent'])
 const IDENTITY_PREFIXES = ['impersonate-', 'x-remote-']
 
-/** The same few names come with every request. */
-export const headerName = rememberTexts(lookAt, { textsMax: 1024, charactersMax: 64 })
+/** Of header names: the same few come with every request and every answer. */
+export const NAMES_REMEMBERED = { textsMax: 1024, charactersMax: 64 }
+
+export const headerName = rememberTexts(lookAt, NAMES_REMEMBERED)
 
 function lookAt(name: string): HeaderName {
   const key = name.toLowerCase()

@@ -12,7 +12,7 @@ export {
   HeadError,
 } from './head-codec.ts'
 export { type HeaderLines, isFieldValue, toHeaderLines } from './header-lines.ts'
-export { headerName } from './header-names.ts'
+export { headerName, NAMES_REMEMBERED } from './header-names.ts'
 export { rememberTexts } from './known-texts.ts'
 export {
   type KubeStatus,

@@ -1,7 +1,7 @@
 import { AGENT_ERROR_HEADER } from './agent-error.ts'
 import type { ResponseHead } from './head.ts'
 import { type HeaderLines, valuesOf } from './header-lines.ts'
-import { type HeaderName, headerName } from './header-names.ts'
+import { type HeaderName, headerName, NAMES_REMEMBERED } from './header-names.ts'
 import { rememberTexts } from './known-texts.ts'
 
 const FORWARDED = new Set([
@@ -29,14 +29,10 @@ const FORWARDED = new Set([
 ])
 const FORWARDED_PREFIX = 'x-kubernetes-pf-'
 
-/** The same few names come with every answer. */
-const isForwarded = rememberTexts(
-  (name) => {
-    const { key } = headerName(name)
-    return FORWARDED.has(key) || key.startsWith(FORWARDED_PREFIX)
-  },
-  { textsMax: 1024, charactersMax: 64 },
-)
+const isForwarded = rememberTexts((name) => {
+  const { key } = headerName(name)
+  return FORWARDED.has(key) || key.startsWith(FORWARDED_PREFIX)
+}, NAMES_REMEMBERED)
 
 /** What of the cluster's headers reaches the client: an allow-list, line by line. */
 export function forwardableResponseHeaders(headers: HeaderLines): HeaderLines {

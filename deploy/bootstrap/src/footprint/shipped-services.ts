@@ -24,14 +24,18 @@ export function shippedSettings(part: string): {
   readonly options: readonly string[]
   readonly env: Readonly<Record<string, string>>
 } {
-  const command = shippedCommand(readFileSync(DOCKERFILE, 'utf8'), part)
+  const command = commandOfImage(part)
   return { options: nodeOptions(command), env: command.env }
 }
 
 /** How the image of a part starts it, with its files in the folder that `bundleParts` filled. */
 export function shippedCommandOf(folder: string, part: string): ShippedCommand {
-  const command = shippedCommand(readFileSync(DOCKERFILE, 'utf8'), part)
+  const command = commandOfImage(part)
   return { env: command.env, args: inFolder(command, join(folder, part)) }
+}
+
+function commandOfImage(part: string): ShippedCommand {
+  return shippedCommand(readFileSync(DOCKERFILE, 'utf8'), part)
 }
 
 export type ShippedService = {

@@ -435,6 +435,29 @@ test('a client that closes its end is gone, with all that ran for it', async () 
   expect(state.ended).toBe(true)
 })
 
+test('an answer that ends because another client is told of the end still learns that it is lost', async () => {
+  const heard: string[] = []
+  const requests: FrontRequest[] = []
+  const { send } = await openHttp2((asked) => {
+    requests.push(asked)
+    asked.listen({
+      onBody() {},
+      onBodyEnd() {},
+      onAnswerDrain() {},
+      onSent: () => void heard.push(`${asked.head.target} sent`),
+      onGone() {
+        heard.push(`${asked.head.target} gone`)
+        if (asked !== requests[0]) return
+        requests[1]?.respond(OK)
+        requests[1]?.end()
+      },
+    })
+  })
+  await send(request(1, { path: '/first' }), request(3, { path: '/second' }))
+  await send(reset(9, ErrorCode.CANCEL))
+  expect(heard).toEqual(['/first gone', '/second gone'])
+})
+
 test('whatever frames come in whatever packets, each request hears once how it ended', async () => {
   const id = fc.constantFrom(1, 3, 5)
   const code = fc.constantFrom(0, 1, ErrorCode.CANCEL)
@@ -517,26 +540,3 @@ async function doAll(
     }
   }
 }
-
-test('an answer that ends because another client is told of the end still learns that it is lost', async () => {
-  const heard: string[] = []
-  const requests: FrontRequest[] = []
-  const { send } = await openHttp2((asked) => {
-    requests.push(asked)
-    asked.listen({
-      onBody() {},
-      onBodyEnd() {},
-      onAnswerDrain() {},
-      onSent: () => void heard.push(`${asked.head.target} sent`),
-      onGone() {
-        heard.push(`${asked.head.target} gone`)
-        if (asked !== requests[0]) return
-        requests[1]?.respond(OK)
-        requests[1]?.end()
-      },
-    })
-  })
-  await send(request(1, { path: '/first' }), request(3, { path: '/second' }))
-  await send(reset(9, ErrorCode.CANCEL))
-  expect(heard).toEqual(['/first gone', '/second gone'])
-})

@@ -1,4 +1,4 @@
-import { rememberTexts } from '@postern/kube-http'
+import { NAMES_REMEMBERED, rememberTexts } from '@postern/kube-http'
 import { STATIC_TABLE } from './static-table.ts'
 
 /*
@@ -38,8 +38,7 @@ export function encodeField(name: string, value: string): string {
   return encodedName(name) + encodeInteger(value.length, LENGTH_MASK) + value
 }
 
-/** The same few names come with every answer. */
-const encodedName = rememberTexts(encodeName, { textsMax: 1024, charactersMax: 64 })
+const encodedName = rememberTexts(encodeName, NAMES_REMEMBERED)
 
 function encodeName(name: string): string {
   const index = knownNames.get(name)
