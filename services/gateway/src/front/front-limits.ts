@@ -5,7 +5,7 @@ export type FrontLimits = {
   readonly idleMs: number
   /** Then clients connect anew: to new gateways too, and with whatever TLS state is current. */
   readonly ageMs: number
-  /** A body that is wanted may be silent so long (HTTP/1.1), and an answer that has ended be left untaken (HTTP/2). */
+  /** A body that is wanted may be silent so long; over HTTP/2, an answer that has ended may be left untaken. */
   readonly bodySilenceMs: number
   /** How long a client has to close its end. */
   readonly lingerMs: number

@@ -5,7 +5,6 @@ import {
   ErrorCode,
   encodeGoAway,
   encodePingAck,
-  encodeReset,
   encodeSettings,
   encodeWindowUpdate,
   FRAME_BYTES_LIMIT,
@@ -23,7 +22,13 @@ import type { FrontNeeds } from './front-needs.ts'
 import { Http2Exchange } from './http2-exchange.ts'
 import { areTrailers, Http2HeadReader } from './http2-head.ts'
 import { Http2Outbox } from './http2-outbox.ts'
-import { Http2Stream, RECEIVE_WINDOW_BYTES, type StreamHost } from './http2-stream.ts'
+import { Http2Resets } from './http2-resets.ts'
+import {
+  type AskedFor,
+  Http2Stream,
+  RECEIVE_WINDOW_BYTES,
+  type StreamHost,
+} from './http2-stream.ts'
 import type { Peer } from './peer.ts'
 
 /*
@@ -55,10 +60,6 @@ const FIELD_TABLE_BYTES = 4_096
 const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024
 /** Five hundred watches may end at once. */
 const NUISANCES = { perSecond: 100, burst: 2_000 }
-/** Of streams that were reset here, so many are known again. */
-const RESETS_KEPT = 2 * STREAMS_MAX
-/** curl forgets an answer that comes with the reset of its stream. */
-const STOP_MS = 100
 const NOTHING = Buffer.alloc(0)
 
 const SETTINGS = encodeSettings([
@@ -69,6 +70,7 @@ const SETTINGS = encodeSettings([
 
 export class Http2Connection implements StreamHost, FrameSink {
   readonly outbox: Http2Outbox
+  readonly resets: Http2Resets
   readonly #socket: Duplex
   readonly #peer: Peer
   readonly #needs: Http2Needs
@@ -90,11 +92,6 @@ export class Http2Connection implements StreamHost, FrameSink {
   #lastStreamId = 0
   /** Streams with more than this are not begun any more. */
   #lastStreamIdMax = STREAM_ID_MAX
-  /** The streams that were reset here last, and how many there were. */
-  readonly #resetLast: number[] = []
-  #resets = 0
-  /** Their clients are to be asked to send no more. */
-  readonly #stopping: number[] = []
   /** The window of the connection has opened. */
   #isDrainDue = false
   /** What a new stream may send to the client. */
@@ -105,6 +102,8 @@ export class Http2Connection implements StreamHost, FrameSink {
 
   constructor(socket: Duplex, peer: Peer, needs: Http2Needs) {
     this.outbox = new Http2Outbox(socket, needs)
+    // Of all that may be open at once, and as many that came behind them.
+    this.resets = new Http2Resets(this.outbox, 2 * STREAMS_MAX)
     this.#socket = socket
     this.#peer = peer
     this.#needs = needs
@@ -148,7 +147,7 @@ export class Http2Connection implements StreamHost, FrameSink {
     }
     const { headMs, ageMs, bodySilenceMs } = this.#needs.limits
     for (const [, stream] of this.#streams) {
-      if (stream.stuckMs(nowMs) > bodySilenceMs) this.#break(stream, ErrorCode.CANCEL)
+      if (stream.waitedMs(nowMs) > bodySilenceMs) this.#giveUpOn(stream)
     }
     if (nowMs - (this.#withinSinceMs ?? nowMs) > headMs) {
       this.#fail(ErrorCode.ENHANCE_YOUR_CALM, 'a request came too slowly')
@@ -158,20 +157,6 @@ export class Http2Connection implements StreamHost, FrameSink {
   }
 
   // What streams ask for.
-
-  sendReset(streamId: number, code: number): void {
-    this.#remember(streamId)
-    this.outbox.control(encodeReset(streamId, code))
-  }
-
-  stopSoon(streamId: number): void {
-    this.#remember(streamId)
-    if (this.#stopping.push(streamId) > 1) return
-    setTimeout(() => {
-      for (const id of this.#stopping) this.sendReset(id, ErrorCode.NO_ERROR)
-      this.#stopping.length = 0
-    }, STOP_MS).unref()
-  }
 
   taken(stream: Http2Stream | undefined, bytes: number): void {
     this.#takenBytes += bytes
@@ -322,7 +307,7 @@ export class Http2Connection implements StreamHost, FrameSink {
       return
     }
     const { head, bodyBytes } = read
-    const stream = this.#openStream(streamId, isWhole, bodyBytes)
+    const stream = this.#openStream(streamId, { method: head.method, isWhole, bodyBytes })
     this.#needs.handle(new Http2Exchange(head, stream, () => this.close()))
   }
 
@@ -335,22 +320,23 @@ export class Http2Connection implements StreamHost, FrameSink {
     this.#needs.onMalformed(this.#peer.remoteAddress, why.problem)
     this.onIdleFrame()
     if (this.#phase === 'closing') return
-    const stream = this.#openStream(streamId, isWhole, undefined)
-    const text = Buffer.from(why.text)
-    const headers = [
-      ['content-type', 'text/plain; charset=utf-8'],
-      ['x-content-type-options', 'nosniff'],
-      ['content-length', String(text.length)],
-    ] as const
-    stream.mute()
-    stream.respond(why.method ?? 'GET', { status: why.status, headers })
-    stream.write(text)
-    stream.end()
+    const { method = 'GET', status, text } = why
+    this.#openStream(streamId, { method, isWhole, bodyBytes: undefined }).refuse(status, text)
   }
 
-  #openStream(id: number, isWhole: boolean, bodyBytes: number | undefined): Http2Stream {
-    const facts = { isWhole, bodyBytes, sendWindow: this.#streamSendWindow }
-    const stream = new Http2Stream(id, this, facts)
+  /** Its client neither says nor takes what it is waited for. */
+  #giveUpOn(stream: Http2Stream): void {
+    if (stream.responded) {
+      this.#break(stream, ErrorCode.CANCEL)
+      return
+    }
+    const problem = 'the body of the request came too slowly'
+    this.#needs.onMalformed(this.#peer.remoteAddress, problem)
+    stream.refuse(408, problem)
+  }
+
+  #openStream(id: number, asked: AskedFor): Http2Stream {
+    const stream = new Http2Stream(id, this, asked, this.#streamSendWindow)
     stream.seat = this.#streams.add(stream)
     this.#deadlineAt = Number.POSITIVE_INFINITY
     return stream
@@ -377,7 +363,7 @@ export class Http2Connection implements StreamHost, FrameSink {
   /** A client can have us reset as cheaply as it resets itself (RFC 9113, 10.5). */
   #resetStream(streamId: number, code: number): void {
     this.onIdleFrame()
-    if (this.#phase !== 'closing') this.sendReset(streamId, code)
+    if (this.#phase !== 'closing') this.resets.send(streamId, code)
   }
 
   #onSetting(id: number, value: number): void {
@@ -420,15 +406,9 @@ export class Http2Connection implements StreamHost, FrameSink {
     return streamId > this.#lastStreamId && streamId <= this.#lastStreamIdMax
   }
 
-  #remember(streamId: number): void {
-    if (this.#resetLast.includes(streamId)) return
-    this.#resetLast[this.#resets % RESETS_KEPT] = streamId
-    this.#resets += 1
-  }
-
   /** Its client may have sent it before it knew that the stream is reset, or that no more are begun (5.1, 6.8). */
   #isOnItsWay(streamId: number): boolean {
-    return streamId > this.#lastStreamIdMax || this.#resetLast.includes(streamId)
+    return streamId > this.#lastStreamIdMax || this.resets.has(streamId)
   }
 
   #fail(code: number, problem: string): void {

@@ -38,7 +38,7 @@ export class Http2Exchange implements FrontRequest {
   }
 
   respond(head: ResponseHead): AnswerFraming {
-    return this.#stream.respond(this.head.method, head)
+    return this.#stream.respond(head)
   }
 
   write(chunk: Buffer): boolean {

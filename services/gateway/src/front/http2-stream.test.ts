@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { ResponseHead } from '@postern/kube-http'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { ErrorCode, FrameType, INITIAL_WINDOW_BYTES, Setting } from '../http2/frame.ts'
 import type { FrontRequest } from './front-interface.ts'
 import { FRONT_LIMITS } from './front-limits.ts'
@@ -314,6 +314,48 @@ test('an answer that has ended and of which nothing is taken is given up after a
   await settle()
   expect([resetOf(1), resetOf(3)]).toEqual([ErrorCode.CANCEL, undefined])
   expect(kept.heard.filter((each) => each === 'gone')).toHaveLength(1)
+})
+
+test('a body that is waited for and does not come is answered with 408, and its handler hears that the client is gone', async () => {
+  const { asked, send, pass, heads, body, heard, malformed, reset: resetOf } = await ask(upload)
+  await send(request(3), data(1, Buffer.from('some')))
+  pass(FRONT_LIMITS.bodySilenceMs - 1_000)
+  asked.pause()
+  pass(FRONT_LIMITS.bodySilenceMs + 1_000)
+  expect(heads()).toEqual([])
+  asked.resume()
+  pass(FRONT_LIMITS.bodySilenceMs + 1_000)
+  await settle()
+  asked.answer({ status: 500, headers: [] }, Buffer.from('too late'))
+  await settle()
+  expect(heads().map(({ fields }) => fields[0]?.[1])).toEqual(['408'])
+  expect(String(body(1))).toBe('the body of the request came too slowly')
+  expect(malformed).toEqual(['the body of the request came too slowly'])
+  expect(heard).toEqual(['end of body', 'some', 'gone'])
+  await vi.waitFor(() => expect(resetOf(1)).toBe(ErrorCode.NO_ERROR))
+})
+
+test('a body that does not come behind the head of its answer breaks its stream alone', async () => {
+  const { asked, send, pass, heard, reset: resetOf } = await ask(upload)
+  await send(request(3))
+  asked.respond(OK)
+  pass(FRONT_LIMITS.bodySilenceMs + 1_000)
+  await settle()
+  expect([resetOf(1), resetOf(3)]).toEqual([ErrorCode.CANCEL, undefined])
+  expect(heard).toEqual(['end of body', 'gone'])
+})
+
+test('a body that nobody takes, that is whole or that its answer did not wait for is not waited for', async () => {
+  const kept = keeper()
+  const { send, pass, heads } = await openHttp2(kept.handle)
+  await send(request(1, upload), request(3, upload), request(5, upload))
+  kept.requests[1]?.listen(kept.listener)
+  await send(data(3, Buffer.alloc(0), { isEnd: true }))
+  kept.requests[2]?.answer({ status: 401, headers: [] }, Buffer.alloc(0))
+  pass(FRONT_LIMITS.bodySilenceMs + 1_000)
+  await settle()
+  expect(heads().map(({ streamId }) => streamId)).toEqual([5])
+  expect(kept.heard).toEqual(['end of body'])
 })
 
 test('more than an answer said is not sent', async () => {

@@ -6,6 +6,7 @@ import { type AnswerFraming, framingOf, NO_BODY } from './answer-framing.ts'
 import type { ClientListener } from './front-interface.ts'
 import { httpDate } from './http-date.ts'
 import type { Http2Outbox, Sender } from './http2-outbox.ts'
+import type { Http2Resets } from './http2-resets.ts'
 
 /*
  * One stream of a connection (RFC 9113, 5.1): a request, and its answer.
@@ -25,17 +26,28 @@ import type { Http2Outbox, Sender } from './http2-outbox.ts'
 /** What a client may send of a body before somebody takes it. */
 export const RECEIVE_WINDOW_BYTES = 256 * 1024
 const NOTHING = Buffer.alloc(0)
+const PLAIN_TEXT = [
+  ['content-type', 'text/plain; charset=utf-8'],
+  ['x-content-type-options', 'nosniff'],
+] as const
 
 /** What a stream needs of its connection. */
 export type StreamHost = {
   readonly outbox: Http2Outbox
-  sendReset(streamId: number, code: number): void
-  /** The answer is whole, and the client still sends: it is asked to stop once it can have read the answer. */
-  stopSoon(streamId: number): void
+  readonly resets: Http2Resets
   /** So much of what came was taken, or dropped. */
   taken(stream: Http2Stream | undefined, bytes: number): void
   /** No frame of it means anything any more. */
   leave(stream: Http2Stream): void
+}
+
+/** What its head says of a request. */
+export type AskedFor = {
+  readonly method: string
+  /** It has no body, or an empty one. */
+  readonly isWhole: boolean
+  /** `undefined` where the length of its body was not said. */
+  readonly bodyBytes: number | undefined
 }
 
 export class Http2Stream implements Sender {
@@ -48,7 +60,11 @@ export class Http2Stream implements Sender {
   #listener: ClientListener | undefined
   #isGone = false
 
+  /** Since when the client is waited for: to say more of its body, or to take the rest of an answer that has ended. */
+  #awaitedSinceMs = Number.POSITIVE_INFINITY
+
   // The request.
+  readonly #method: string
   #isWhole: boolean
   #saidWhole = false
   /** What is still to come, where its length was said. */
@@ -64,8 +80,6 @@ export class Http2Stream implements Sender {
   #responded = false
   #isOut = false
   #isEnded = false
-  /** When something of an answer that has ended went out last. */
-  #movedAtMs = Number.POSITIVE_INFINITY
   #hasBody = true
   /** Of an answer whose length was said: what is still to be sent. */
   #owedBytes: number | undefined
@@ -74,17 +88,14 @@ export class Http2Stream implements Sender {
   #sendWindow: number
   #asksToWait = false
 
-  constructor(
-    id: number,
-    host: StreamHost,
-    facts: { isWhole: boolean; bodyBytes: number | undefined; sendWindow: number },
-  ) {
+  constructor(id: number, host: StreamHost, asked: AskedFor, sendWindow: number) {
     this.id = id
     this.#host = host
     this.#outbox = host.outbox
-    this.#isWhole = facts.isWhole
-    this.#bodyLeft = facts.bodyBytes
-    this.#sendWindow = facts.sendWindow
+    this.#method = asked.method
+    this.#isWhole = asked.isWhole
+    this.#bodyLeft = asked.bodyBytes
+    this.#sendWindow = sendWindow
   }
 
   get gone(): boolean {
@@ -109,31 +120,30 @@ export class Http2Stream implements Sender {
       return
     }
     this.#listener = listener
-    this.#isPaused = false
-    this.#deliver()
+    this.#takeBody()
   }
 
   /** Nothing is called any more, and nobody wants the body. */
   mute(): void {
     this.#listener = undefined
     this.#isUnwanted = true
+    this.#awaitBody(false)
     this.#drop()
   }
 
   pause(): void {
     this.#isPaused = true
+    this.#awaitBody(false)
   }
 
   resume(): void {
-    if (!this.#isPaused) return
-    this.#isPaused = false
-    this.#deliver()
+    if (this.#isPaused) this.#takeBody()
   }
 
-  respond(method: string, head: ResponseHead): AnswerFraming {
+  respond(head: ResponseHead): AnswerFraming {
     if (this.#isGone || this.#responded) return NO_BODY
     this.#responded = true
-    const framing = framingOf(method, head)
+    const framing = framingOf(this.#method, head)
     this.#hasBody = framing.kind !== 'none'
     this.#owedBytes = framing.kind === 'length' ? framing.bytes : undefined
     this.#block = fieldBlock(head)
@@ -157,7 +167,7 @@ export class Http2Stream implements Sender {
   end(): void {
     if (this.#isOver || !this.#responded || this.#isEnded) return
     this.#isEnded = true
-    this.#movedAtMs = Date.now()
+    this.#awaitedSinceMs = Date.now()
     this.#send()
   }
 
@@ -166,10 +176,21 @@ export class Http2Stream implements Sender {
     this.#listener = undefined
     if (this.#isOver) return
     this.#leave()
-    this.#host.sendReset(this.id, ErrorCode.INTERNAL_ERROR)
+    this.#host.resets.send(this.id, ErrorCode.INTERNAL_ERROR)
   }
 
   // What the connection calls.
+
+  /** Answers in the place of the request's handler, who hears that the client is gone. */
+  refuse(status: number, text: string): void {
+    const listener = this.#listener
+    const body = Buffer.from(text)
+    this.mute()
+    this.respond({ status, headers: [...PLAIN_TEXT, ['content-length', String(body.length)]] })
+    this.write(body)
+    this.end()
+    listener?.onGone()
+  }
 
   /** @returns Why the client has broken its stream, if it has: then none of it was taken. */
   onData(bytes: Buffer, windowBytes: number, isEnd: boolean): number | undefined {
@@ -182,6 +203,7 @@ export class Http2Stream implements Sender {
       if (isFlawed) return ErrorCode.PROTOCOL_ERROR
     }
     this.#isWhole = isEnd
+    this.#awaitBody(!this.#isPaused && !this.#isUnwanted)
     // Padding is taken as soon as it is there.
     this.#took(windowBytes - bytes.length)
     if (this.#isUnwanted) {
@@ -209,9 +231,9 @@ export class Http2Stream implements Sender {
     this.takenBytes -= bytes
   }
 
-  /** The answer has ended, and for so long its client has taken nothing of it. */
-  stuckMs(nowMs: number): number {
-    return this.#isOver ? 0 : nowMs - this.#movedAtMs
+  /** For so long the client has neither said nor taken what it is waited for. */
+  waitedMs(nowMs: number): number {
+    return this.#isOver ? 0 : nowMs - this.#awaitedSinceMs
   }
 
   /** There is more room: sends what may go. */
@@ -236,6 +258,17 @@ export class Http2Stream implements Sender {
     const listener = this.#listener
     this.#listener = undefined
     listener?.onSent()
+  }
+
+  #takeBody(): void {
+    this.#isPaused = false
+    this.#awaitBody(true)
+    this.#deliver()
+  }
+
+  #awaitBody(isWanted: boolean): void {
+    if (this.#isEnded) return
+    this.#awaitedSinceMs = isWanted && !this.#isWhole ? Date.now() : Number.POSITIVE_INFINITY
   }
 
   #deliver(): void {
@@ -296,7 +329,7 @@ export class Http2Stream implements Sender {
     if (!this.#isEnded) return
     if (this.#owedBytes !== undefined && this.#owedBytes > 0) {
       // What ends before its length is not complete.
-      this.#host.sendReset(this.id, ErrorCode.INTERNAL_ERROR)
+      this.#host.resets.send(this.id, ErrorCode.INTERNAL_ERROR)
       this.onGone()
     } else if (this.#outbox.isFree) {
       this.#outbox.sendData(this.id, NOTHING, true)
@@ -315,7 +348,7 @@ export class Http2Stream implements Sender {
       const data = chunk.subarray(at, at + room)
       at += data.length
       this.#sendWindow -= data.length
-      if (this.#isEnded) this.#movedAtMs = Date.now()
+      if (this.#isEnded) this.#awaitedSinceMs = Date.now()
       let isEnd = false
       if (this.#owedBytes !== undefined) {
         this.#owedBytes -= data.length
@@ -334,7 +367,7 @@ export class Http2Stream implements Sender {
   #out(): void {
     this.#isOut = true
     this.#unsent.clear()
-    if (!this.#isWhole) this.#host.stopSoon(this.id)
+    if (!this.#isWhole) this.#host.resets.stopSoon(this.id)
     this.#drop()
     // In this order: whoever leaves last may end the connection.
     this.#outbox.isOut(this)
