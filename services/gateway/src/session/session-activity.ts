@@ -52,15 +52,17 @@ export function createSessionActivity(needs: {
           lastActiveAt: openStreams > 0 ? needs.now() : lastActiveAt,
           openStreams,
         }))
+        // Whatever is asked for while it is reported counts for the next round.
+        for (const [, entry] of batch) entry.reported = true
         try {
           await needs.report(activities)
         } catch (error) {
+          for (const [, entry] of batch) entry.reported = false
           needs.log.warn({ err: error }, 'session activity was not reported')
           return
         }
         for (const [sessionId, entry] of batch) {
-          entry.reported = true
-          if (entry.openStreams === 0) seen.delete(sessionId)
+          if (entry.reported && entry.openStreams === 0) seen.delete(sessionId)
         }
       }
     },
