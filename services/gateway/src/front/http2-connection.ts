@@ -306,8 +306,9 @@ export class Http2Connection implements StreamHost, FrameSink {
       this.#refuse(streamId, isWhole, { ...read, text: read.problem })
       return
     }
-    const { head, bodyBytes } = read
-    const stream = this.#openStream(streamId, { method: head.method, isWhole, bodyBytes })
+    const { head, bodyBytes, expectsContinue } = read
+    const { method } = head
+    const stream = this.#openStream(streamId, { method, isWhole, bodyBytes, expectsContinue })
     this.#needs.handle(new Http2Exchange(head, stream, () => this.close()))
   }
 
@@ -321,7 +322,7 @@ export class Http2Connection implements StreamHost, FrameSink {
     this.onIdleFrame()
     if (this.#phase === 'closing') return
     const { method = 'GET', status, text } = why
-    this.#openStream(streamId, { method, isWhole, bodyBytes: undefined }).refuse(status, text)
+    this.#openStream(streamId, { method, isWhole }).refuse(status, text)
   }
 
   /** Its client neither says nor takes what it is waited for. */

@@ -21,22 +21,30 @@ import type { Peer } from './peer.ts'
  * - Only the methods of kube-apiserver; a target is a path of visible characters.
  * - :authority and Host agree; Host is said once at most.
  * - A content-length is digits, said once, and what DATA comes to (8.1.1).
+ * - The only expectation is 100-continue (RFC 9110, 10.1.1).
  *
  * What breaks the rules of HTTP/2 is no request: its stream is reset. What is merely not served is answered.
  */
 
-export type Http2Head = { readonly head: FrontHead; readonly bodyBytes: number | undefined } | Flaw
+export type Http2Head =
+  | {
+      readonly head: FrontHead
+      readonly bodyBytes: number | undefined
+      readonly expectsContinue: boolean
+    }
+  | Flaw
 
 /** `malformed` is a stream error (RFC 9113, 8.1.1). */
 type Flaw =
   | { readonly malformed: string }
-  | { readonly status: 400 | 405; readonly problem: string; readonly method?: string }
+  | { readonly status: 400 | 405 | 417; readonly problem: string; readonly method?: string }
 
 /** What was found of lines that were looked at. */
 type Said = {
   readonly lines: HeaderLines
   readonly host: string | undefined
   readonly bodyBytes: number | undefined
+  readonly expectsContinue: boolean
 }
 
 const SPACE_AROUND = /^[ \t]|[ \t]$/
@@ -93,7 +101,7 @@ export class Http2HeadReader {
       upgrade: undefined,
       memory,
     }
-    return { head, bodyBytes: said.bodyBytes }
+    return { head, bodyBytes: said.bodyBytes, expectsContinue: said.expectsContinue }
   }
 
   #read(fields: readonly FieldLine[], from: number): Said | Flaw {
@@ -152,6 +160,7 @@ function areSame(lines: HeaderLines, fields: readonly FieldLine[], from: number)
 
 function readLines(lines: readonly FieldLine[]): Said | Flaw {
   let host: string | undefined
+  let expectsContinue = false
   for (const [name, value] of lines) {
     const { key, isToken } = headerName(name)
     // What begins with a colon here comes too late, and is no token.
@@ -162,11 +171,22 @@ function readLines(lines: readonly FieldLine[]): Said | Flaw {
     if (OF_CONNECTIONS.has(name) || (name === 'te' && value !== 'trailers')) {
       return { malformed: 'a header line about a connection' }
     }
-    if (name !== 'host') continue
-    if (host !== undefined) return { status: 400, problem: 'there is more than one Host header' }
-    host = value
+    if (name === 'expect') {
+      if (value.toLowerCase() !== '100-continue') {
+        return { status: 417, problem: 'the only expectation is 100-continue' }
+      }
+      expectsContinue = true
+    } else if (name === 'host') {
+      if (host !== undefined) return { status: 400, problem: 'there is more than one Host header' }
+      host = value
+    }
   }
   const bodyBytes = contentLengthOf(lines)
   if (bodyBytes === undefined) return { malformed: 'the content length' }
-  return { lines, host, bodyBytes: bodyBytes === 'none' ? undefined : bodyBytes }
+  return {
+    lines,
+    host,
+    bodyBytes: bodyBytes === 'none' ? undefined : bodyBytes,
+    expectsContinue,
+  }
 }

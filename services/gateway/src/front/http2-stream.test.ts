@@ -316,6 +316,35 @@ test('an answer that has ended and of which nothing is taken is given up after a
   expect(kept.heard.filter((each) => each === 'gone')).toHaveLength(1)
 })
 
+test('a client that asks whether to send its body is told so once somebody takes it, and only where it waits', async () => {
+  const kept = keeper()
+  const { send, heads } = await openHttp2(kept.handle)
+  const asks = { ...upload, lines: [['expect', '100-continue']] as const }
+  const said = (streamId: number) =>
+    heads()
+      .filter((head) => head.streamId === streamId)
+      .map(({ fields, isEnd }) => `${fields[0]?.[1]}${isEnd ? ', the end' : ''}`)
+  // Taken, not taken, refused without it, sent without waiting, and one that has no body at all.
+  await send(...[1, 3, 5, 7].map((id) => request(id, asks)), request(9, { ...asks, isWhole: true }))
+  await send(data(7, Buffer.from('b')))
+  kept.requests[2]?.answer({ status: 413, headers: [] }, Buffer.alloc(0))
+  for (const at of [0, 2, 3, 4]) kept.requests[at]?.listen(kept.listener)
+  kept.requests[0]?.pause()
+  kept.requests[0]?.resume()
+  await settle()
+  expect([1, 3, 5, 7, 9].map(said)).toEqual([['100'], [], ['413, the end'], [], []])
+  await send(data(1, Buffer.from('a'), { isEnd: true }))
+  kept.requests[0]?.respond(ofLength(0))
+  await settle()
+  expect(said(1)).toEqual(['100', '200, the end'])
+})
+
+test('any other expectation is refused', async () => {
+  const { send, heads } = await openHttp2(() => expect.unreachable())
+  await send(request(1, { ...upload, lines: [['expect', '200-ok']] }))
+  expect(heads()[0]?.fields[0]).toEqual([':status', '417'])
+})
+
 test('a body that is waited for and does not come is answered with 408, and its handler hears that the client is gone', async () => {
   const { asked, send, pass, heads, body, heard, malformed, reset: resetOf } = await ask(upload)
   await send(request(3), data(1, Buffer.from('some')))

@@ -20,6 +20,7 @@ import type { Http2Resets } from './http2-resets.ts'
  * - An answer goes out as far as the windows and the socket let it; the rest is kept, and whoever writes
  *   is asked to wait.
  * - An answer whose length was said ends with its last byte, one without a body with its head.
+ * - A client that waits for it is told to send its body when somebody takes it (RFC 9110, 10.1.1).
  * - A body that its answer did not wait for is dropped, and its client is asked to stop (8.1).
  */
 
@@ -30,6 +31,7 @@ const PLAIN_TEXT = [
   ['content-type', 'text/plain; charset=utf-8'],
   ['x-content-type-options', 'nosniff'],
 ] as const
+const CONTINUE = encodeStatus(100)
 
 /** What a stream needs of its connection. */
 export type StreamHost = {
@@ -46,8 +48,10 @@ export type AskedFor = {
   readonly method: string
   /** It has no body, or an empty one. */
   readonly isWhole: boolean
-  /** `undefined` where the length of its body was not said. */
-  readonly bodyBytes: number | undefined
+  /** Where the length of its body was said. */
+  readonly bodyBytes?: number | undefined
+  /** Its client waits to be told before it sends the body. */
+  readonly expectsContinue?: boolean
 }
 
 export class Http2Stream implements Sender {
@@ -71,6 +75,8 @@ export class Http2Stream implements Sender {
   #bodyLeft: number | undefined
   #isPaused = true
   #isUnwanted = false
+  #expectsContinue: boolean
+  #isContinueDue = false
   readonly #unread = new ByteQueue()
   #receiveWindow = RECEIVE_WINDOW_BYTES
   /** Taken, and not yet said to the client. */
@@ -95,6 +101,7 @@ export class Http2Stream implements Sender {
     this.#method = asked.method
     this.#isWhole = asked.isWhole
     this.#bodyLeft = asked.bodyBytes
+    this.#expectsContinue = asked.expectsContinue === true && !asked.isWhole
     this.#sendWindow = sendWindow
   }
 
@@ -143,6 +150,8 @@ export class Http2Stream implements Sender {
   respond(head: ResponseHead): AnswerFraming {
     if (this.#isGone || this.#responded) return NO_BODY
     this.#responded = true
+    this.#expectsContinue = false
+    this.#isContinueDue = false
     const framing = framingOf(this.#method, head)
     this.#hasBody = framing.kind !== 'none'
     this.#owedBytes = framing.kind === 'length' ? framing.bytes : undefined
@@ -203,6 +212,7 @@ export class Http2Stream implements Sender {
       if (isFlawed) return ErrorCode.PROTOCOL_ERROR
     }
     this.#isWhole = isEnd
+    this.#expectsContinue = false
     this.#awaitBody(!this.#isPaused && !this.#isUnwanted)
     // Padding is taken as soon as it is there.
     this.#took(windowBytes - bytes.length)
@@ -263,6 +273,11 @@ export class Http2Stream implements Sender {
   #takeBody(): void {
     this.#isPaused = false
     this.#awaitBody(true)
+    if (this.#expectsContinue) {
+      this.#expectsContinue = false
+      this.#isContinueDue = true
+      this.#send()
+    }
     this.#deliver()
   }
 
@@ -303,6 +318,14 @@ export class Http2Stream implements Sender {
   /** As much as may go now. */
   #send(): void {
     if (this.#isOver) return
+    if (this.#isContinueDue) {
+      if (!this.#outbox.isFree) {
+        this.#wait()
+        return
+      }
+      this.#isContinueDue = false
+      this.#outbox.sendFields(this.id, CONTINUE, false)
+    }
     if (this.#block !== undefined) {
       if (!this.#outbox.isFree) {
         this.#wait()
