@@ -44,8 +44,9 @@ export type BusStream = {
    */
   lastSeq(): Promise<bigint>
   /**
-   * Publishes all of them in their order or none, at most 1,000, with Nats-Expected-Last-Sequence; several
-   * as an atomic batch (NATS ADR-50): one answer and one write to the disk for all.
+   * Publishes them in their order, each with Nats-Expected-Last-Sequence: it is taken at its own place in
+   * the stream or not at all, so that none is there twice and none is missing before another. Where this
+   * throws, some may be there: `lastSeq` says which.
    * @throws WrongLastSequenceError also where they are there and only the answer was lost
    */
   publish(messages: readonly Omit<BusMessage, 'seq'>[], expectedLastSeq: bigint): Promise<void>

@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import {
   DiscardPolicy,
   JetStreamApiCodes,
   JetStreamApiError,
   jetstream,
   jetstreamManager,
+  PersistMode,
   PubHeaders,
   RetentionPolicy,
   StorageType,
@@ -42,8 +42,12 @@ export function createJetStream(needs: {
           return BigInt(added.state.last_seq)
         }
         const { epoch } = settings
-        if (epoch !== undefined && existing.config.metadata?.[EPOCH] !== epoch) {
-          needs.log.warn({ stream: name, epoch }, 'a stream of another epoch is made anew')
+        const isOther = epoch !== undefined && existing.config.metadata?.[EPOCH] !== epoch
+        // That cannot be changed where there is a stream.
+        const isKeptOtherwise = existing.config.persist_mode !== fixed.persist_mode
+        if (isOther || isKeptOtherwise) {
+          const why = isOther ? 'of another epoch' : 'that is kept in another way'
+          needs.log.warn({ stream: name, epoch }, `a stream ${why} is made anew`)
           await streams.delete(name)
           return await stream(name).ensure(settings)
         }
@@ -59,15 +63,20 @@ export function createJetStream(needs: {
       async publish(messages, expectedLastSeq) {
         const connection = needs.available()
         const client = jetstream(connection, { timeout: TIMEOUT_MS })
-        const fieldsAt = placeFields(name, expectedLastSeq, messages.length)
+        const asked: Promise<unknown>[] = []
         try {
           for (const [at, { subject, data, headers: own }] of messages.entries()) {
-            const headers = toHeaders(own, fieldsAt(at))
-            if (at < messages.length - 1) connection.publish(subject, data, { headers })
-            else await client.publish(subject, data, { headers })
+            const headers = toHeaders(own, expectedLastSeq + BigInt(at))
+            // Each is taken only behind the one before it: the first and the last speak for all.
+            const isAsked = at === 0 || at === messages.length - 1
+            if (isAsked) asked.push(client.publish(subject, data, { headers }))
+            else connection.publish(subject, data, { headers })
           }
+          await Promise.all(asked)
         } catch (cause) {
-          // Why a batch was not taken, and whether only its answer was lost, is seen where the stream ends.
+          // Their own failures say nothing more.
+          for (const each of asked) each.catch(() => {})
+          // Why they were not taken, and whether only the answer was lost, is seen where the stream ends.
           if (isWrongSequence(cause) || (await this.lastSeq()) !== expectedLastSeq) {
             const text = `stream ${name} does not end at ${expectedLastSeq}`
             throw new WrongLastSequenceError(text, { cause })
@@ -85,7 +94,12 @@ export function createJetStream(needs: {
   return stream
 }
 
-const fixed = { storage: StorageType.File, retention: RetentionPolicy.Limits }
+/** A copy need not outlive a crash of its server: what is lost then is filled again. It costs half as much. */
+const fixed = {
+  storage: StorageType.File,
+  retention: RetentionPolicy.Limits,
+  persist_mode: PersistMode.Async,
+}
 
 function streamConfig({ subjects, maxAgeSeconds, maxBytes, epoch }: StreamSettings) {
   return {
@@ -96,25 +110,8 @@ function streamConfig({ subjects, maxAgeSeconds, maxBytes, epoch }: StreamSettin
     deny_delete: true,
     deny_purge: true,
     allow_direct: true,
-    allow_atomic: true,
     ...(epoch === undefined ? {} : { metadata: { [EPOCH]: epoch } }),
   }
-}
-
-type Fields = Readonly<Record<string, string>>
-
-/** What a message says about its place: behind which the first goes, and in which atomic batch several are. */
-function placeFields(stream: string, lastSeq: bigint, count: number): (at: number) => Fields {
-  const batchId = randomUUID()
-  const first: Fields = {
-    [PubHeaders.ExpectedStreamHdr]: stream,
-    [PubHeaders.ExpectedLastSeqHdr]: String(lastSeq),
-  }
-  return (at) => ({
-    ...(at === 0 ? first : {}),
-    ...(count === 1 ? {} : { 'Nats-Batch-Id': batchId, 'Nats-Batch-Sequence': String(at + 1) }),
-    ...(count > 1 && at === count - 1 ? { 'Nats-Batch-Commit': '1' } : {}),
-  })
 }
 
 /** Written as they are: to have the client set them and read them back costs more than all the rest of a message. */
@@ -131,14 +128,12 @@ class WrittenHeaders extends MsgHdrsImpl {
   }
 }
 
-function toHeaders(...all: readonly Fields[]): MsgHdrs {
-  let text = 'NATS/1.0\r\n'
-  for (const fields of all) {
-    for (const name in fields) {
-      const value = fields[name] ?? ''
-      if (/[\r\n]/.test(value)) throw new Error(`the header ${name} of a message ends its line`)
-      text += `${name}: ${value}\r\n`
-    }
+function toHeaders(own: Readonly<Record<string, string>>, lastSeq: bigint): MsgHdrs {
+  let text = `NATS/1.0\r\n${PubHeaders.ExpectedLastSeqHdr}: ${lastSeq}\r\n`
+  for (const name in own) {
+    const value = own[name] ?? ''
+    if (/[\r\n]/.test(value)) throw new Error(`the header ${name} of a message ends its line`)
+    text += `${name}: ${value}\r\n`
   }
   return new WrittenHeaders(`${text}\r\n`)
 }
@@ -148,13 +143,12 @@ function firstSequence(firstSeq: bigint): { first_seq: number } {
 }
 
 function differs(
-  existing: { subjects: string[]; max_age: number; max_bytes: number; allow_atomic?: boolean },
+  existing: { subjects: string[]; max_age: number; max_bytes: number },
   wanted: { subjects: string[]; max_age: number; max_bytes: number },
 ): boolean {
   return (
     existing.max_age !== wanted.max_age ||
     existing.max_bytes !== wanted.max_bytes ||
-    existing.allow_atomic !== true ||
     existing.subjects.join() !== wanted.subjects.join()
   )
 }

@@ -1,4 +1,10 @@
-import { DeliverPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream'
+import {
+  AckPolicy,
+  type Consumer,
+  DeliverPolicy,
+  jetstream,
+  jetstreamManager,
+} from '@nats-io/jetstream'
 import { connect, headers as messageHeaders } from 'nats'
 import type { BusMessage } from '../bus.ts'
 import { connectionSettings } from '../connection-settings.ts'
@@ -10,6 +16,12 @@ import { connectionSettings } from '../connection-settings.ts'
 export type Outsider = {
   /** What the stream holds and gets, from its first message on. Answers a function that ends it. */
   follow(stream: string, onMessage: (message: BusMessage) => void): Promise<() => void>
+  /** The same from where it was the last time under this name: the server knows what was taken. */
+  followOn(
+    stream: string,
+    name: string,
+    onMessage: (message: BusMessage) => void,
+  ): Promise<() => void>
   /** Calls back for each message; what it answers is sent as the reply. */
   subscribe(
     subject: string,
@@ -23,20 +35,35 @@ export type Outsider = {
 
 export async function openOutsider(url: string): Promise<Outsider> {
   const nc = await connect(connectionSettings({ url, name: 'outsider' }))
+
+  async function consume(
+    consumer: Consumer,
+    onMessage: (message: BusMessage) => void,
+  ): Promise<() => void> {
+    const messages = await consumer.consume()
+    void (async () => {
+      for await (const message of messages) {
+        const { seq, subject, headers, data } = message
+        // How it was published says nothing of what was.
+        const keys = (headers?.keys() ?? []).filter((key) => !key.startsWith('Nats-'))
+        const pairs = keys.map((key) => [key, headers?.get(key) ?? ''])
+        onMessage({ seq: BigInt(seq), subject, headers: Object.fromEntries(pairs), data })
+        message.ack()
+      }
+    })()
+    return () => void messages.close()
+  }
+
   return {
     async follow(stream, onMessage) {
       const { consumers } = jetstream(nc)
       const consumer = await consumers.get(stream, { deliver_policy: DeliverPolicy.All })
-      const messages = await consumer.consume()
-      void (async () => {
-        for await (const { seq, subject, headers, data } of messages) {
-          // How it was published says nothing of what was.
-          const keys = (headers?.keys() ?? []).filter((key) => !key.startsWith('Nats-'))
-          const pairs = keys.map((key) => [key, headers?.get(key) ?? ''])
-          onMessage({ seq: BigInt(seq), subject, headers: Object.fromEntries(pairs), data })
-        }
-      })()
-      return () => void messages.close()
+      return await consume(consumer, onMessage)
+    },
+    async followOn(stream, name, onMessage) {
+      const { consumers } = await jetstreamManager(nc, { checkAPI: false })
+      await consumers.add(stream, { durable_name: name, ack_policy: AckPolicy.Explicit })
+      return await consume(await jetstream(nc).consumers.get(stream, name), onMessage)
     },
     async subscribe(subject, onMessage) {
       nc.subscribe(subject, {

@@ -5,7 +5,7 @@ import { readEntries, readStoredAt } from '../log/bundle-table.ts'
 import { eventOf } from '../record/audit-event.ts'
 import type { IndexedEntry } from '../record/log-entry.ts'
 
-/** As many as the bus takes at once: each batch is files of its own there. What is recent has at most 4 MiB. */
+/** So many are on their way to the bus at once. What is recent has at most 4 MiB. */
 const RECENT_MAX = 1000
 /** Of so few bundles that they unpack to at most 24 MiB. */
 const STORED_MAX = 256
