@@ -17,12 +17,15 @@ import { activitiesTable, findingsTable } from './report.ts'
 import { type Sample, sampleOf } from './sample.ts'
 import { type ShippedPlatform, SOAK_CLUSTER, startShippedPlatform } from './shipped-platform.ts'
 import { furnish, kubeconfigOf, tokenOf } from './users.ts'
-import { findingsOf, problemsOf } from './verdict.ts'
+import { findingsOf, growthProblems, leftProblems } from './verdict.ts'
 
 const say = (line: string) => void process.stdout.write(`${line}\n`)
 const SAMPLE_EVERY_MS = 15_000
 const SAY_EVERY = 4
 const GONE_MS_MAX = 180_000
+/** A query or a timer that is under way at one look is no more at another: what is left is there at each. */
+const LEFT_LOOKS_MAX = 20
+const LEFT_EVERY_MS = 1_000
 const REFLECTORS = 6
 /** What is there only because of somebody who uses it. */
 const OF_USERS = [
@@ -85,7 +88,13 @@ async function soak(platform: ShippedPlatform, options: Options): Promise<number
   const load = loadavg()[0] ?? 0
   await use.stop()
   await untilAllAreGone(platform)
-  const after = await lookAtAll(minute())
+  const leftAt = (sample: ReadonlyMap<string, Sample>) =>
+    parts.flatMap(({ name }) => leftProblems(name, at(before, name), at(sample, name)))
+  let after = await lookAtAll(minute())
+  for (let looks = 1; leftAt(after).length > 0 && looks < LEFT_LOOKS_MAX; looks += 1) {
+    await wait(LEFT_EVERY_MS)
+    after = await lookAtAll(minute())
+  }
 
   const findings = new Map(
     parts.map(({ name }) => {
@@ -94,7 +103,8 @@ async function soak(platform: ShippedPlatform, options: Options): Promise<number
     }),
   )
   const problems = [
-    ...[...findings].flatMap(([name, found]) => problemsOf(name, found)),
+    ...[...findings].flatMap(([name, found]) => growthProblems(name, found)),
+    ...leftAt(after),
     ...use.failures(),
     ...use.relists().map((why) => `a reflector had to list again: ${why}`),
   ]

@@ -57,19 +57,29 @@ export function findingsOf(
   })
 }
 
-/** What is wrong with it; nothing when it is flat, and is back where it was. */
-export function problemsOf(part: string, findings: readonly Finding[]): readonly string[] {
-  return findings.flatMap(({ figure, before, after, growth, allowed }) => {
-    const problems: string[] = []
-    if (growth > allowed) {
-      problems.push(`${part}: ${figure} grew by ${Math.round(growth)} in the second half`)
-    }
+/** What is wrong with it under load; nothing where it is flat. */
+export function growthProblems(part: string, findings: readonly Finding[]): readonly string[] {
+  return findings.flatMap(({ figure, growth, allowed }) =>
+    growth > allowed ? [`${part}: ${figure} grew by ${Math.round(growth)} in the second half`] : [],
+  )
+}
+
+/** What is left when everybody has gone, and of what kind; nothing where it is back where it was. */
+export function leftProblems(part: string, before: Sample, after: Sample): readonly string[] {
+  return FIGURES.flatMap((figure) => {
     const left = LEFT_MAX[figure]
-    if (left !== undefined && after > before + left) {
-      problems.push(`${part}: ${figure} were ${before} before and are ${after} after`)
-    }
-    return problems
+    if (left === undefined || after[figure] <= before[figure] + left) return []
+    const text = `${part}: ${figure} were ${before[figure]} before and are ${after[figure]} after`
+    return [figure === 'handles' ? `${text} (${moreKinds(before, after)})` : text]
   })
+}
+
+function moreKinds(before: Sample, after: Sample): string {
+  const kinds = Object.entries(after.handlesByKind).map(([kind, count]) => {
+    const more = count - (before.handlesByKind[kind] ?? 0)
+    return more > 0 ? [`${kind} +${more}`] : []
+  })
+  return kinds.flat().join(', ')
 }
 
 /** Of the line of least squares, from the first point to the last. */
