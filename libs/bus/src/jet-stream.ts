@@ -66,7 +66,11 @@ export function createJetStream(needs: {
         const asked: Promise<unknown>[] = []
         try {
           for (const [at, { subject, data, headers: own }] of messages.entries()) {
-            const headers = toHeaders(own, expectedLastSeq + BigInt(at))
+            const headers = toHeaders({
+              ...(at === 0 ? { [PubHeaders.ExpectedStreamHdr]: name } : {}),
+              [PubHeaders.ExpectedLastSeqHdr]: String(expectedLastSeq + BigInt(at)),
+              ...own,
+            })
             // Each is taken only behind the one before it: the first and the last speak for all.
             const isAsked = at === 0 || at === messages.length - 1
             if (isAsked) asked.push(client.publish(subject, data, { headers }))
@@ -128,10 +132,10 @@ class WrittenHeaders extends MsgHdrsImpl {
   }
 }
 
-function toHeaders(own: Readonly<Record<string, string>>, lastSeq: bigint): MsgHdrs {
-  let text = `NATS/1.0\r\n${PubHeaders.ExpectedLastSeqHdr}: ${lastSeq}\r\n`
-  for (const name in own) {
-    const value = own[name] ?? ''
+function toHeaders(fields: Readonly<Record<string, string>>): MsgHdrs {
+  let text = 'NATS/1.0\r\n'
+  for (const name in fields) {
+    const value = fields[name] ?? ''
     if (/[\r\n]/.test(value)) throw new Error(`the header ${name} of a message ends its line`)
     text += `${name}: ${value}\r\n`
   }

@@ -9,8 +9,11 @@ import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest'
 const bytes = (text: string) => Buffer.from(text)
 const text = (data: Uint8Array) => Buffer.from(data).toString()
 const connect = (url: string) => connectBus({ url, name: 'test', log: createSilentLog() })
-const until = async (condition: () => boolean) =>
-  await vi.waitFor(() => expect(condition()).toBe(true), { timeout: 10_000, interval: 10 })
+const until = async (condition: () => boolean | Promise<boolean>) =>
+  await vi.waitFor(async () => expect(await condition()).toBe(true), {
+    timeout: 10_000,
+    interval: 10,
+  })
 const message = (seq: number) => ({
   subject: 'bus.test.event',
   headers: { pos: String(seq) },
@@ -130,6 +133,19 @@ describe('a stream', () => {
     await outsider.follow('EPOCHS', ({ seq }) => seen.push(seq))
     await until(() => seen.length === 1)
     expect(seen).toEqual([41n])
+    await outsider.close()
+  })
+
+  test('that is kept in another way is made anew, once', async () => {
+    const stream = bus.stream('BEFORE')
+    const outsider = await openOutsider(nats.url)
+    await outsider.addStream('BEFORE', 'bus.before.a')
+    await outsider.publish({ ...message(1), subject: 'bus.before.a' })
+    await until(async () => (await stream.lastSeq()) === 1n)
+    const before = { ...settings, subjects: ['bus.before.>'] }
+    expect(await stream.ensure(before)).toBe(0n)
+    await stream.publish([{ ...message(1), subject: 'bus.before.a' }], 0n)
+    expect(await stream.ensure(before)).toBe(1n)
     await outsider.close()
   })
 

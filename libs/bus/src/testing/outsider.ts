@@ -29,6 +29,8 @@ export type Outsider = {
   ): Promise<void>
   /** As any publisher would: a stream that covers the subject stores it. Resolves when the server has it. */
   publish(message: Omit<BusMessage, 'seq'>): Promise<void>
+  /** As an earlier version, or somebody else, would have made it. */
+  addStream(name: string, subject: string): Promise<void>
   deleteStream(name: string): Promise<void>
   close(): Promise<void>
 }
@@ -79,6 +81,10 @@ export async function openOutsider(url: string): Promise<Outsider> {
       for (const [key, value] of Object.entries(headers)) fields.set(key, value)
       nc.publish(subject, data, { headers: fields })
       await nc.flush()
+    },
+    async addStream(name, subject) {
+      const { streams } = await jetstreamManager(nc, { checkAPI: false })
+      await streams.add({ name, subjects: [subject], allow_atomic: true })
     },
     async deleteStream(name) {
       const { streams } = await jetstreamManager(nc, { checkAPI: false })
