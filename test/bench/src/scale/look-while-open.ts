@@ -3,7 +3,8 @@ import type { ApiClient } from '@postern/bootstrap'
 import { between, type Look } from './look.ts'
 import type { ByPart, ScaleRun } from './scale-run.ts'
 
-const IDLE_MS = 5_000
+/** The kernel counts CPU by 10 ms: of a part that uses half a per cent this sees ten of them. */
+const IDLE_MS = 20_000
 const CHANGES = 5
 const CHANGE_MS = 1_000
 
