@@ -18,3 +18,9 @@ export const FRONT_LIMITS: FrontLimits = {
   bodySilenceMs: 300_000,
   lingerMs: 2_000,
 }
+
+/** What a client is told whose body was silent for longer. */
+export const BODY_TOO_SLOW = {
+  status: 408,
+  problem: 'the body of the request came too slowly',
+} as const

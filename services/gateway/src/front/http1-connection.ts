@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { type HeadRefusal, type IncomingHead, RequestReader } from '@postern/kube-http'
+import { BODY_TOO_SLOW } from './front-limits.ts'
 import type { FrontNeeds } from './front-needs.ts'
 import { CONTINUE } from './http1-answer.ts'
 import { type ExchangeHost, Http1Exchange } from './http1-exchange.ts'
@@ -81,7 +82,7 @@ export class Http1Connection implements ExchangeHost, ByteTaker {
       case 'exchange':
         if (this.#exchange?.ended === true) this.#closeSoon()
         else if (this.#exchange?.wantsBody === true) {
-          this.#refuse({ status: 408, problem: 'the body of the request came too slowly' })
+          this.#refuse(BODY_TOO_SLOW)
         }
         return
       case 'closing':

@@ -18,6 +18,7 @@ import {
 } from '../http2/frame.ts'
 import { FrameReader, type FrameSink } from '../http2/frame-reader.ts'
 import { createTokenBucket, type TokenBucket } from '../limits/token-bucket.ts'
+import { BODY_TOO_SLOW } from './front-limits.ts'
 import type { FrontNeeds } from './front-needs.ts'
 import { Http2Exchange } from './http2-exchange.ts'
 import { areTrailers, Http2HeadReader } from './http2-head.ts'
@@ -331,9 +332,9 @@ export class Http2Connection implements StreamHost, FrameSink {
       this.#break(stream, ErrorCode.CANCEL)
       return
     }
-    const problem = 'the body of the request came too slowly'
+    const { status, problem } = BODY_TOO_SLOW
     this.#needs.onMalformed(this.#peer.remoteAddress, problem)
-    stream.refuse(408, problem)
+    stream.refuse(status, problem)
   }
 
   #openStream(id: number, asked: AskedFor): Http2Stream {

@@ -75,8 +75,8 @@ export class Http2Stream implements Sender {
   #bodyLeft: number | undefined
   #isPaused = true
   #isUnwanted = false
+  /** The client waits to be told before it sends the body, and was not told yet. */
   #expectsContinue: boolean
-  #isContinueDue = false
   readonly #unread = new ByteQueue()
   #receiveWindow = RECEIVE_WINDOW_BYTES
   /** Taken, and not yet said to the client. */
@@ -134,13 +134,13 @@ export class Http2Stream implements Sender {
   mute(): void {
     this.#listener = undefined
     this.#isUnwanted = true
-    this.#awaitBody(false)
+    this.#awaitBody()
     this.#drop()
   }
 
   pause(): void {
     this.#isPaused = true
-    this.#awaitBody(false)
+    this.#awaitBody()
   }
 
   resume(): void {
@@ -151,7 +151,6 @@ export class Http2Stream implements Sender {
     if (this.#isGone || this.#responded) return NO_BODY
     this.#responded = true
     this.#expectsContinue = false
-    this.#isContinueDue = false
     const framing = framingOf(this.#method, head)
     this.#hasBody = framing.kind !== 'none'
     this.#owedBytes = framing.kind === 'length' ? framing.bytes : undefined
@@ -213,7 +212,7 @@ export class Http2Stream implements Sender {
     }
     this.#isWhole = isEnd
     this.#expectsContinue = false
-    this.#awaitBody(!this.#isPaused && !this.#isUnwanted)
+    this.#awaitBody()
     // Padding is taken as soon as it is there.
     this.#took(windowBytes - bytes.length)
     if (this.#isUnwanted) {
@@ -272,18 +271,16 @@ export class Http2Stream implements Sender {
 
   #takeBody(): void {
     this.#isPaused = false
-    this.#awaitBody(true)
-    if (this.#expectsContinue) {
-      this.#expectsContinue = false
-      this.#isContinueDue = true
-      this.#send()
-    }
+    this.#awaitBody()
+    if (this.#expectsContinue) this.#send()
     this.#deliver()
   }
 
-  #awaitBody(isWanted: boolean): void {
+  /** From now on, where it is wanted and not whole. */
+  #awaitBody(): void {
     if (this.#isEnded) return
-    this.#awaitedSinceMs = isWanted && !this.#isWhole ? Date.now() : Number.POSITIVE_INFINITY
+    const isAwaited = !this.#isPaused && !this.#isUnwanted && !this.#isWhole
+    this.#awaitedSinceMs = isAwaited ? Date.now() : Number.POSITIVE_INFINITY
   }
 
   #deliver(): void {
@@ -318,12 +315,12 @@ export class Http2Stream implements Sender {
   /** As much as may go now. */
   #send(): void {
     if (this.#isOver) return
-    if (this.#isContinueDue) {
+    if (this.#expectsContinue && !this.#isPaused) {
       if (!this.#outbox.isFree) {
         this.#wait()
         return
       }
-      this.#isContinueDue = false
+      this.#expectsContinue = false
       this.#outbox.sendFields(this.id, CONTINUE, false)
     }
     if (this.#block !== undefined) {
